@@ -1,0 +1,19 @@
+//! The database schema, step by step.
+//!
+//! Every step runs while the previous version of the server still serves (a rolling deploy), so a step only expands:
+//! add tables, nullable columns and indexes; remove what no running version reads in a later release (R21).
+
+pub use sea_orm_migration::MigratorTrait;
+use sea_orm_migration::prelude::*;
+
+mod m20261123_000001_users_and_sessions;
+
+/// All steps, oldest first.
+pub struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(m20261123_000001_users_and_sessions::Migration)]
+    }
+}

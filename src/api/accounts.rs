@@ -1,0 +1,244 @@
+//! Register, sign in, who is signed in, change the password.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use poem::web::Data;
+use poem_openapi::payload::Json;
+use poem_openapi::types::Example;
+use poem_openapi::{ApiResponse, Object, OpenApi};
+use serde::Deserialize;
+use uuid::Uuid;
+
+use super::RequestContext;
+use super::errors::documented_errors;
+use super::input::JsonBody;
+use super::security::BearerToken;
+use super::sessions::{AccessToken, Message};
+use super::{State, Tag};
+use crate::auth::{Device, Password, SignedIn, Username};
+
+pub(super) struct AccountsApi;
+
+/// A name and a password.
+#[derive(Deserialize, Object)]
+#[oai(write_only_all, deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
+struct Credentials {
+    username: Username,
+    password: Password,
+}
+
+/// The present password and the one to replace it.
+#[derive(Deserialize, Object)]
+#[oai(write_only_all, deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
+struct PasswordChange {
+    current_password: Password,
+    new_password: Password,
+}
+
+/// A new account, signed in.
+#[derive(Object)]
+#[oai(example)]
+struct Registered {
+    /// `registered`
+    message: String,
+    /// The name as it was registered.
+    username: String,
+    /// A JWT for the `Authorization` header, valid for ten minutes.
+    access_token: String,
+    /// `bearer`
+    token_type: String,
+}
+
+/// An account.
+#[derive(Object)]
+#[oai(example)]
+struct User {
+    /// Stays the same for the life of the account.
+    id: Uuid,
+    /// The name as it was registered.
+    username: String,
+    /// When it was registered.
+    created_at: DateTime<Utc>,
+    /// The session of this request, one of `GET /sessions`.
+    session_id: Uuid,
+}
+
+#[derive(ApiResponse)]
+enum RegisterResponse {
+    /// Registered and signed in
+    #[oai(status = 201)]
+    Registered(
+        Json<Registered>,
+        /// The refresh token
+        #[oai(header = "Set-Cookie")]
+        String,
+    ),
+}
+
+#[derive(ApiResponse)]
+enum LoginResponse {
+    /// Signed in
+    #[oai(status = 200)]
+    SignedIn(
+        Json<AccessToken>,
+        /// The refresh token
+        #[oai(header = "Set-Cookie")]
+        String,
+    ),
+}
+
+#[derive(ApiResponse)]
+enum MeResponse {
+    /// The signed-in account
+    #[oai(status = 200)]
+    Me(Json<User>),
+}
+
+#[derive(ApiResponse)]
+enum PasswordResponse {
+    /// Changed; all other sessions were ended
+    #[oai(status = 200)]
+    Changed(Json<Message>),
+}
+
+documented_errors! {
+    /// Why nobody was registered.
+    RegisterError {
+        409 => "The username is taken",
+        429 => "Too many attempts",
+    }
+}
+
+documented_errors! {
+    /// Why nobody was signed in.
+    LoginError {
+        401 => "The username is unknown or the password is wrong; which of the two is not told",
+        429 => "Too many attempts",
+    }
+}
+
+documented_errors! {
+    /// Why it is not known who is signed in.
+    MeError {
+        401 => "The access token is missing, expired or of an ended session",
+    }
+}
+
+documented_errors! {
+    /// Why the password was not changed.
+    PasswordError {
+        401 => "The access token is missing, expired or of an ended session",
+        403 => "The current password is wrong",
+        429 => "Too many attempts",
+    }
+}
+
+#[OpenApi(tag = "Tag::Accounts")]
+impl AccountsApi {
+    /// Register
+    ///
+    /// Adds an account and signs it in.
+    #[oai(path = "/register", method = "post", operation_id = "register")]
+    async fn register(
+        &self,
+        state: Data<&Arc<State>>,
+        body: JsonBody<Credentials>,
+        device: Device,
+        context: RequestContext,
+    ) -> Result<RegisterResponse, RegisterError> {
+        let Credentials { username, password } = body.0;
+        let signed_in = state.auth.register(&username, &password, &device).await?;
+        context.identify(signed_in.user.id);
+        let cookie = state.cookie_for(&signed_in);
+        let SignedIn { user, access_token, .. } = signed_in;
+        let registered = Registered {
+            message: "registered".to_owned(),
+            username: user.username,
+            access_token,
+            token_type: "bearer".to_owned(),
+        };
+        Ok(RegisterResponse::Registered(Json(registered), cookie))
+    }
+
+    /// Sign in
+    #[oai(path = "/login", method = "post", operation_id = "login")]
+    async fn login(
+        &self,
+        state: Data<&Arc<State>>,
+        body: JsonBody<Credentials>,
+        device: Device,
+        context: RequestContext,
+    ) -> Result<LoginResponse, LoginError> {
+        let Credentials { username, password } = body.0;
+        let signed_in = state.auth.login(&username, &password, &device).await?;
+        context.identify(signed_in.user.id);
+        let cookie = state.cookie_for(&signed_in);
+        Ok(LoginResponse::SignedIn(Json(signed_in.into()), cookie))
+    }
+
+    /// Who is signed in
+    #[oai(path = "/me", method = "get", operation_id = "me")]
+    async fn me(
+        &self,
+        state: Data<&Arc<State>>,
+        token: BearerToken,
+        context: RequestContext,
+    ) -> Result<MeResponse, MeError> {
+        let identity = state.identify(&token, &context).await?;
+        let user = state.auth.user(&identity).await?;
+        Ok(MeResponse::Me(Json(User {
+            id: user.id,
+            username: user.username,
+            created_at: user.created_at,
+            session_id: identity.session_id,
+        })))
+    }
+
+    /// Change the password
+    ///
+    /// Ends all other sessions of the account.
+    #[oai(path = "/password", method = "post", operation_id = "changePassword")]
+    async fn change_password(
+        &self,
+        state: Data<&Arc<State>>,
+        token: BearerToken,
+        body: JsonBody<PasswordChange>,
+        device: Device,
+        context: RequestContext,
+    ) -> Result<PasswordResponse, PasswordError> {
+        let identity = state.identify(&token, &context).await?;
+        let change = body.0;
+        let (current, new) = (&change.current_password, &change.new_password);
+        state.auth.change_password(&identity, current, new, &device).await?;
+        Ok(PasswordResponse::Changed(Json(Message::new("password changed"))))
+    }
+}
+
+impl Example for Registered {
+    fn example() -> Self {
+        let AccessToken {
+            access_token,
+            token_type,
+        } = AccessToken::example();
+        Self {
+            message: "registered".to_owned(),
+            username: "ada".to_owned(),
+            access_token,
+            token_type,
+        }
+    }
+}
+
+impl Example for User {
+    fn example() -> Self {
+        Self {
+            id: Uuid::from_u128(0x0193_5c2a_7d6e_7c3a_9f00_5d2c_4b1a_8e77),
+            username: "ada".to_owned(),
+            created_at: DateTime::UNIX_EPOCH,
+            session_id: Uuid::from_u128(0x0193_5c2a_7d70_7b11_8a40_1c9f_63d2_0b5e),
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! The OpenAPI document: what poem-openapi generates, with what it leaves out.
+
+use serde_json::{Map, Value, json};
+
+use super::service;
+use crate::problem::CONTENT_TYPE;
+
+/// Methods under which a path item has operations.
+const METHODS: [&str; 5] = ["get", "put", "post", "delete", "patch"];
+
+/// The OpenAPI document of this version, as it is served, printed by `slipway openapi` and committed.
+pub fn openapi_json() -> String {
+    let mut document = document();
+    // Pretty, because it is committed and read in diffs.
+    let text = serde_json::to_string_pretty(&document.take()).unwrap_or_default();
+    text + "\n"
+}
+
+/// Every path that is served, with its methods in upper case.
+pub(crate) fn served_paths() -> Vec<(String, Vec<String>)> {
+    let document = document();
+    let paths = document["paths"].as_object().cloned().unwrap_or_default();
+    let methods = |item: &Value| {
+        let operations = METHODS.iter().filter(|method| item.get(**method).is_some());
+        operations.map(|method| method.to_ascii_uppercase()).collect()
+    };
+    let api = paths.iter().map(|(path, item)| (path.clone(), methods(item)));
+    api.chain(super::pages::paths()).collect()
+}
+
+fn document() -> Value {
+    let generated = service().spec();
+    // Generated JSON is JSON; a test would show an empty document.
+    let mut document: Value = serde_json::from_str(&generated).unwrap_or_default();
+    document["openapi"] = json!("3.0.3");
+    plain_media_types(&mut document);
+    if let Some(paths) = document["paths"].as_object_mut() {
+        for item in paths.values_mut() {
+            for method in METHODS {
+                if let Some(operation) = item.get_mut(method) {
+                    add_common_errors(operation, method);
+                }
+            }
+        }
+    }
+    forbid_unknown_fields(&mut document, "Credentials");
+    forbid_unknown_fields(&mut document, "PasswordChange");
+    document
+}
+
+/// Generators look for `application/json` and stumble over parameters such as a charset.
+fn plain_media_types(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            if let Some(Value::Object(content)) = members.get_mut("content") {
+                let plain = |name: &String| name.split(';').next().unwrap_or_default().to_owned();
+                *content = std::mem::take(content)
+                    .iter()
+                    .map(|(name, schema)| (plain(name), schema.clone()))
+                    .collect();
+            }
+            members.values_mut().for_each(plain_media_types);
+        }
+        Value::Array(items) => items.iter_mut().for_each(plain_media_types),
+        _ => {}
+    }
+}
+
+/// What any operation can answer, because the guards in front of it or the server as a whole refuse.
+fn add_common_errors(operation: &mut Value, method: &str) {
+    let has_body = operation.get("requestBody").is_some();
+    let Some(responses) = operation["responses"].as_object_mut() else {
+        return;
+    };
+    let mut add = |status: &str, description: &str| {
+        let problem = json!({ "schema": { "$ref": "#/components/schemas/Problem" } });
+        let content = Map::from_iter([(CONTENT_TYPE.to_owned(), problem)]);
+        let response = json!({ "description": description, "content": content });
+        responses.entry(status).or_insert(response);
+    };
+    if has_body {
+        add("400", "The body is not JSON");
+        add("415", "The body is not declared as JSON");
+        add("422", "A field is missing or not valid; `detail` names it");
+    }
+    if method != "get" {
+        add("403", "The request comes from a page of another origin");
+    }
+    add("413", "The body is too large");
+    add("500", "The server failed");
+    add(
+        "503",
+        "Overloaded, or the database is away; `Retry-After` says when to come back",
+    );
+    responses.sort_keys();
+}
+
+/// The parser refuses unknown fields, and clients should know.
+fn forbid_unknown_fields(document: &mut Value, schema: &str) {
+    if let Some(schema) = document["components"]["schemas"].get_mut(schema) {
+        schema["additionalProperties"] = json!(false);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_operation_has_a_camel_case_id_a_summary_and_a_tag() {
+        let document = document();
+        let paths = document["paths"].as_object().unwrap();
+        let operations = paths
+            .values()
+            .flat_map(|item| METHODS.iter().filter_map(|method| item.get(*method)));
+        let mut count = 0;
+        for operation in operations {
+            let id = operation["operationId"].as_str().unwrap();
+            assert!(
+                id.starts_with(|c: char| c.is_ascii_lowercase()) && id.chars().all(char::is_alphanumeric),
+                "{id}"
+            );
+            assert!(
+                operation["summary"].is_string() && operation["tags"][0].is_string(),
+                "{id}"
+            );
+            count += 1;
+        }
+        assert_eq!(count, 13);
+    }
+
+    #[test]
+    fn both_security_schemes_are_declared_and_used() {
+        let document = document();
+        assert_eq!(document["components"]["securitySchemes"]["bearer"]["scheme"], "bearer");
+        assert_eq!(document["components"]["securitySchemes"]["cookie"]["in"], "cookie");
+        assert!(document["paths"]["/me"]["get"]["security"][0]["bearer"].is_array());
+        assert!(document["paths"]["/refresh"]["post"]["security"][0]["cookie"].is_array());
+    }
+}

@@ -1,0 +1,183 @@
+//! What each error looks like to a client, and which errors each operation documents.
+
+use std::time::Duration;
+
+use poem::http::{HeaderName, HeaderValue, StatusCode, header};
+
+use crate::auth::{AuthError, Limit, Refusal};
+use crate::problem::Problem;
+use crate::store::StoreError;
+
+/// When to come back after the database was away: about as long as a restart takes.
+const DATABASE_RETRY: Duration = Duration::from_secs(5);
+/// When to come back after the password-hash queue was full: it drains within a second or two.
+const BUSY_RETRY: Duration = Duration::from_secs(2);
+
+impl From<AuthError> for Problem {
+    fn from(error: AuthError) -> Self {
+        match error {
+            AuthError::InvalidCredentials => Self::new(
+                StatusCode::UNAUTHORIZED,
+                "invalid_credentials",
+                "The username or the password is wrong.",
+            ),
+            AuthError::UsernameTaken => Self::new(
+                StatusCode::CONFLICT,
+                "username_taken",
+                "This username is taken. Choose another one.",
+            ),
+            AuthError::WrongPassword => Self::new(
+                StatusCode::FORBIDDEN,
+                "wrong_password",
+                "The current password is wrong.",
+            ),
+            AuthError::InvalidAccessToken => invalid_access_token(),
+            AuthError::InvalidRefreshToken => Self::new(
+                StatusCode::UNAUTHORIZED,
+                "session_ended",
+                "The session has ended. Sign in again.",
+            ),
+            AuthError::RefreshTokenReused => Self::new(
+                StatusCode::UNAUTHORIZED,
+                "refresh_token_reused",
+                "This refresh token was used before, so the session was ended for safety. Sign in again.",
+            ),
+            AuthError::NoSuchSession => Self::new(
+                StatusCode::NOT_FOUND,
+                "no_such_session",
+                "You have no live session with this id.",
+            ),
+            AuthError::RateLimited(refusal) => rate_limited(&refusal),
+            AuthError::Busy => Self::unavailable(
+                "busy",
+                "Too many sign-ins are being checked at the moment. Try again a little later.",
+                BUSY_RETRY,
+            ),
+            AuthError::Hashing(reason) => {
+                tracing::error!(reason, "password hashing failed");
+                Self::internal()
+            }
+            AuthError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(reason) => {
+                tracing::warn!(%reason, "the database is unavailable");
+                Self::unavailable(
+                    "database_unavailable",
+                    "The database does not answer at the moment. Try again a little later.",
+                    DATABASE_RETRY,
+                )
+            }
+            StoreError::Taken | StoreError::Other(_) => {
+                tracing::error!(%error, "a query failed");
+                Self::internal()
+            }
+        }
+    }
+}
+
+/// 401 with a challenge (RFC 6750, section 3).
+pub(super) fn invalid_access_token() -> Problem {
+    Problem::new(
+        StatusCode::UNAUTHORIZED,
+        "invalid_access_token",
+        "The access token is missing, expired or not valid. Renew it with POST /refresh, or sign in.",
+    )
+    .with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
+}
+
+/// 429 with `Retry-After` and the RateLimit fields of draft-ietf-httpapi-ratelimit-headers.
+fn rate_limited(refusal: &Refusal) -> Problem {
+    let list = |item: fn(&Limit) -> String| refusal.limits.iter().map(item).collect::<Vec<_>>().join(", ");
+    let policy = list(|limit| format!("\"{}\";q={};w={}", limit.name, limit.quota, limit.window.as_secs()));
+    let state = list(|limit| {
+        format!(
+            "\"{}\";r={};t={}",
+            limit.name,
+            limit.remaining,
+            limit.resets_in.as_secs()
+        )
+    });
+    let mut problem = Problem::new(
+        StatusCode::TOO_MANY_REQUESTS,
+        "rate_limited",
+        format!(
+            "Too many attempts. Try again in {} seconds.",
+            refusal.retry_after.as_secs().max(1)
+        ),
+    )
+    .retry_after(refusal.retry_after);
+    for (name, value) in [("ratelimit-policy", policy), ("ratelimit", state)] {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            problem = problem.with_header(HeaderName::from_static(name), value);
+        }
+    }
+    problem
+}
+
+/// Declares the error type of an operation: the statuses that its documentation lists, around a [`Problem`] that any
+/// lower error turns into. Errors that every operation can have are added in `document.rs`.
+macro_rules! documented_errors {
+    ($(#[$doc:meta])* $name:ident { $($status:literal => $description:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub(super) struct $name(crate::problem::Problem);
+
+        impl $name {
+            const STATUSES: &[u16] = &[$($status),+];
+        }
+
+        impl<E: Into<crate::problem::Problem>> From<E> for $name {
+            fn from(error: E) -> Self {
+                let problem = error.into();
+                let status = problem.status.as_u16();
+                debug_assert!(
+                    status >= 500 || Self::STATUSES.contains(&status),
+                    "{problem} is not among the documented errors"
+                );
+                Self(problem)
+            }
+        }
+
+        impl From<$name> for poem::Error {
+            fn from(error: $name) -> Self {
+                error.0.into()
+            }
+        }
+
+        impl poem_openapi::ApiResponse for $name {
+            fn meta() -> poem_openapi::registry::MetaResponses {
+                let responses = [$(($status, $description)),+];
+                poem_openapi::registry::MetaResponses {
+                    responses: responses.map(crate::api::errors::meta).into(),
+                }
+            }
+
+            fn register(registry: &mut poem_openapi::registry::Registry) {
+                <crate::problem::ProblemDetails as poem_openapi::types::Type>::register(registry);
+            }
+        }
+    };
+}
+pub(super) use documented_errors;
+
+/// How one error response is documented.
+pub(super) fn meta((status, description): (u16, &'static str)) -> poem_openapi::registry::MetaResponse {
+    use poem_openapi::registry::{MetaMediaType, MetaResponse};
+    use poem_openapi::types::Type;
+    MetaResponse {
+        description,
+        status: Some(status),
+        status_range: None,
+        content: vec![MetaMediaType {
+            content_type: crate::problem::CONTENT_TYPE,
+            schema: crate::problem::ProblemDetails::schema_ref(),
+        }],
+        headers: Vec::new(),
+    }
+}

@@ -1,0 +1,93 @@
+//! The HTTP contract: one file for each tag of the OpenAPI document.
+
+mod accounts;
+mod context;
+mod document;
+mod errors;
+mod hello;
+mod input;
+mod metrics;
+mod pages;
+mod security;
+mod sessions;
+mod status;
+
+use std::sync::Arc;
+
+use poem::endpoint::BoxEndpoint;
+use poem::{EndpointExt, Route};
+use poem_openapi::{OpenApiService, Tags};
+
+pub use context::RequestContext;
+pub use document::openapi_json;
+pub(crate) use document::served_paths;
+pub(crate) use input::{MAX_BODY_BYTES, body_too_large};
+
+use crate::auth::Auth;
+use crate::cache::Cache;
+use crate::clock::Clock;
+use crate::config::CookieConfig;
+use crate::draining::Draining;
+use crate::store::Store;
+use crate::telemetry::Metrics;
+
+/// What the handlers need; they get it as an argument.
+#[derive(Debug)]
+pub struct State {
+    /// Accounts and sessions.
+    pub auth: Auth,
+    /// For the life of the refresh cookie.
+    pub clock: Clock,
+    /// For `GET /ready`.
+    pub store: Store,
+    /// For `GET /ready`.
+    pub cache: Cache,
+    /// For `GET /metrics`.
+    pub metrics: Arc<Metrics>,
+    /// For `GET /health`.
+    pub draining: Draining,
+    /// How the refresh cookie is set.
+    pub cookie: CookieConfig,
+}
+
+#[derive(Tags)]
+enum Tag {
+    /// Register, sign in, and who is signed in.
+    Accounts,
+    /// Stay signed in, see where, and sign out.
+    Sessions,
+    /// A greeting.
+    Hello,
+    /// Whether the server is alive and what it does.
+    Status,
+}
+
+type Apis = (
+    hello::HelloApi,
+    accounts::AccountsApi,
+    sessions::SessionsApi,
+    status::StatusApi,
+    metrics::MetricsApi,
+);
+
+fn service() -> OpenApiService<Apis, ()> {
+    let apis = (
+        hello::HelloApi,
+        accounts::AccountsApi,
+        sessions::SessionsApi,
+        status::StatusApi,
+        metrics::MetricsApi,
+    );
+    OpenApiService::new(apis, "Slipway", env!("CARGO_PKG_VERSION"))
+        .description(
+            "Accounts and sessions over HTTP. Sign in with `POST /login`; send the access token as a bearer token; \
+             renew it with `POST /refresh` and the refresh cookie. Every error is `application/problem+json` \
+             (RFC 9457).",
+        )
+        .license("MIT")
+}
+
+/// All routes: the API, its document, Swagger UI and the demo client.
+pub fn endpoint(state: Arc<State>) -> BoxEndpoint<'static> {
+    pages::add_to(Route::new().nest("/", service())).data(state).boxed()
+}

@@ -1,0 +1,207 @@
+//! What is served besides the API: its document, Swagger UI and the demo client, all from the binary.
+
+use std::borrow::Cow;
+use std::io::{Read, Write};
+use std::sync::OnceLock;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
+use poem::http::{HeaderValue, StatusCode, header};
+use poem::{Endpoint, IntoResponse, Request, Response, Route, get};
+use ring::digest;
+
+use super::{openapi_json, service};
+
+/// Scripts, styles and data from this server only, and no inline script.
+const STRICT_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
+    connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+
+/// The same, and the inline styles that Swagger UI is made with.
+const SWAGGER_UI_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
+    img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+
+const HTML: &str = "text/html; charset=utf-8";
+const CSS: &str = "text/css; charset=utf-8";
+const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
+const JSON: &str = "application/json";
+
+/// All pages: path, media type, policy and where the content comes from.
+const PAGES: &[(&str, &str, &str, Source)] = &[
+    (
+        "/",
+        HTML,
+        STRICT_POLICY,
+        Source::File(include_str!("../../web/index.html")),
+    ),
+    ("/openapi.json", JSON, STRICT_POLICY, Source::Made(openapi_json)),
+    (
+        "/docs",
+        HTML,
+        SWAGGER_UI_POLICY,
+        Source::File(include_str!("docs.html")),
+    ),
+    (
+        "/docs/init.js",
+        JAVASCRIPT,
+        STRICT_POLICY,
+        Source::File(include_str!("docs_init.js")),
+    ),
+    (
+        "/docs/swagger-ui.js",
+        JAVASCRIPT,
+        STRICT_POLICY,
+        Source::Made(swagger_ui_script),
+    ),
+    (
+        "/docs/swagger-ui.css",
+        CSS,
+        STRICT_POLICY,
+        Source::Made(swagger_ui_style),
+    ),
+];
+
+#[derive(Clone, Copy)]
+enum Source {
+    File(&'static str),
+    Made(fn() -> String),
+}
+
+/// Adds every page to `routes`.
+pub(super) fn add_to(routes: Route) -> Route {
+    PAGES.iter().fold(routes, |routes, (path, media_type, policy, source)| {
+        routes.at(*path, get(Page::new(media_type, policy, *source)))
+    })
+}
+
+/// Every page's path with its method.
+pub(super) fn paths() -> impl Iterator<Item = (String, Vec<String>)> {
+    PAGES
+        .iter()
+        .map(|(path, ..)| ((*path).to_owned(), vec!["GET".to_owned()]))
+}
+
+struct Page {
+    media_type: &'static str,
+    policy: &'static str,
+    source: Source,
+    /// Compressed when it is first asked for: at start it would delay the first answer.
+    compressed: OnceLock<Compressed>,
+}
+
+struct Compressed {
+    gzip: Vec<u8>,
+    etag: HeaderValue,
+}
+
+impl Page {
+    fn new(media_type: &'static str, policy: &'static str, source: Source) -> Self {
+        Self {
+            media_type,
+            policy,
+            source,
+            compressed: OnceLock::new(),
+        }
+    }
+
+    fn compressed(&self) -> &Compressed {
+        self.compressed.get_or_init(|| {
+            let content = match self.source {
+                Source::File(content) => Cow::Borrowed(content),
+                Source::Made(make) => Cow::Owned(make()),
+            };
+            Compressed::new(content.as_bytes())
+        })
+    }
+}
+
+impl Compressed {
+    fn new(content: &[u8]) -> Self {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+        // Writing to a vector does not fail.
+        let _ = encoder.write_all(content);
+        let hash = digest::digest(&digest::SHA256, content);
+        let etag = format!("W/\"{}\"", URL_SAFE_NO_PAD.encode(&hash.as_ref()[..16]));
+        Self {
+            gzip: encoder.finish().unwrap_or_default(),
+            etag: HeaderValue::from_str(&etag).unwrap_or_else(|_| HeaderValue::from_static("W/\"\"")),
+        }
+    }
+
+    fn decompressed(&self) -> Vec<u8> {
+        let mut content = Vec::new();
+        // What was compressed here can be decompressed.
+        let _ = GzDecoder::new(self.gzip.as_slice()).read_to_end(&mut content);
+        content
+    }
+}
+
+impl Endpoint for Page {
+    type Output = Response;
+
+    async fn call(&self, request: Request) -> poem::Result<Response> {
+        let page = self.compressed();
+        let response = Response::builder()
+            .header(header::ETAG, page.etag.clone())
+            // Asked again each time, and answered with 304 unless a deploy changed it.
+            .header(header::CACHE_CONTROL, "no-cache")
+            .header(header::VARY, "Accept-Encoding")
+            .header(header::CONTENT_SECURITY_POLICY, self.policy);
+        let known = request.header(header::IF_NONE_MATCH).unwrap_or_default();
+        if known.split(',').any(|etag| page.etag == etag.trim()) {
+            return Ok(response.status(StatusCode::NOT_MODIFIED).finish());
+        }
+        let response = response.content_type(self.media_type);
+        let accepted = request.header(header::ACCEPT_ENCODING).unwrap_or_default();
+        Ok(if accepted.contains("gzip") {
+            response
+                .header(header::CONTENT_ENCODING, "gzip")
+                .body(page.gzip.clone())
+                .into_response()
+        } else {
+            response.body(page.decompressed()).into_response()
+        })
+    }
+}
+
+/// Swagger UI comes inside poem-openapi as one page with everything inline; its script and style are taken out of it,
+/// so that the policy can forbid inline scripts.
+fn swagger_ui_script() -> String {
+    between(&service().swagger_ui_html(), "<script charset=\"UTF-8\">", "</script>")
+}
+
+fn swagger_ui_style() -> String {
+    between(&service().swagger_ui_html(), "<style charset=\"UTF-8\">", "</style>")
+}
+
+fn between(text: &str, start: &str, end: &str) -> String {
+    let found = text.split_once(start).and_then(|(_, rest)| rest.split_once(end));
+    found.map(|(content, _)| content.to_owned()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_script_and_style_of_swagger_ui_are_found_whole() {
+        let (script, style) = (swagger_ui_script(), swagger_ui_style());
+        assert!(
+            script.contains("SwaggerUIBundle") && script.len() > 500_000,
+            "{} bytes",
+            script.len()
+        );
+        assert!(
+            style.contains(".swagger-ui") && style.len() > 50_000,
+            "{} bytes",
+            style.len()
+        );
+    }
+
+    #[test]
+    fn what_is_compressed_comes_back_whole() {
+        assert_eq!(Compressed::new(b"slipway").decompressed(), b"slipway");
+    }
+}

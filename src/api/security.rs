@@ -1,0 +1,176 @@
+//! The two ways in which a request proves who makes it: a bearer token and the refresh cookie.
+
+use chrono::{DateTime, Utc};
+use poem::http::header;
+use poem::{Request, RequestBody, Result};
+use poem_openapi::registry::{MetaSecurityScheme, Registry};
+use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
+
+use super::RequestContext;
+use super::State;
+use super::errors::invalid_access_token;
+use crate::auth::{AuthError, Identity};
+use crate::config::{CookieConfig, SameSite};
+
+/// The refresh cookie's name where it is secure: browsers accept `__Host-` only with `Secure`, `Path=/` and no
+/// `Domain`, so no other host or plain-text page can set it (R6).
+const SECURE_COOKIE: &str = "__Host-refresh_token";
+/// The refresh cookie's name in development over plain HTTP.
+const PLAIN_COOKIE: &str = "refresh_token";
+
+/// The token of an `Authorization: Bearer` header, not yet verified.
+pub(super) struct BearerToken(String);
+
+/// The refresh tokens that came as cookies, not yet verified: the one that counts first.
+pub(super) struct RefreshCookie {
+    secure: Option<String>,
+    plain: Option<String>,
+}
+
+impl State {
+    /// Who makes the request, noted in its context for the log.
+    pub(super) async fn identify(&self, token: &BearerToken, context: &RequestContext) -> Result<Identity, AuthError> {
+        let identity = self.auth.authenticate(&token.0).await?;
+        context.identify(identity.user_id);
+        Ok(identity)
+    }
+
+    /// The refresh token of the cookie that this server sets.
+    pub(super) fn refresh_token<'a>(&self, cookie: &'a RefreshCookie) -> Option<&'a str> {
+        if self.cookie.secure {
+            cookie.secure.as_deref()
+        } else {
+            cookie.plain.as_deref()
+        }
+    }
+
+    /// A `Set-Cookie` that hands over a refresh token until `expires_at`.
+    pub(super) fn set_cookie(&self, token: &str, expires_at: DateTime<Utc>) -> String {
+        set_cookie(self.cookie, token, (expires_at - self.clock.now()).num_seconds().max(0))
+    }
+
+    /// A `Set-Cookie` that removes the refresh token.
+    pub(super) fn clear_cookie(&self) -> String {
+        set_cookie(self.cookie, "", 0)
+    }
+}
+
+/// RFC 6265bis; `HttpOnly` keeps the token from scripts, `Path=/` is what `__Host-` asks for.
+fn set_cookie(config: CookieConfig, value: &str, max_age: i64) -> String {
+    let (name, secure) = if config.secure {
+        (SECURE_COOKIE, "; Secure")
+    } else {
+        (PLAIN_COOKIE, "")
+    };
+    let same_site = match config.same_site {
+        SameSite::Strict => "Strict",
+        SameSite::Lax => "Lax",
+        SameSite::None => "None",
+    };
+    format!("{name}={value}; Path=/; Max-Age={max_age}; HttpOnly; SameSite={same_site}{secure}")
+}
+
+fn cookie(request: &Request, name: &str) -> Option<String> {
+    let lines = request.headers().get_all(header::COOKIE).iter();
+    let mut pairs = lines.flat_map(|line| line.to_str().unwrap_or_default().split(';'));
+    pairs.find_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('=').map(str::to_owned))
+}
+
+fn bearer_token(request: &Request) -> Option<String> {
+    let (scheme, token) = request.header(header::AUTHORIZATION)?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
+}
+
+impl<'a> ApiExtractor<'a> for BearerToken {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        registry.create_security_scheme(
+            "bearer",
+            MetaSecurityScheme {
+                description: Some("The access token of `POST /login`, `POST /register` or `POST /refresh`."),
+                scheme: Some("bearer"),
+                bearer_format: Some("JWT"),
+                ..scheme("http")
+            },
+        );
+    }
+
+    fn security_schemes() -> Vec<&'static str> {
+        vec!["bearer"]
+    }
+
+    async fn from_request(request: &'a Request, _: &mut RequestBody, _: ExtractParamOptions<()>) -> Result<Self> {
+        Ok(Self(bearer_token(request).ok_or_else(invalid_access_token)?))
+    }
+}
+
+impl<'a> ApiExtractor<'a> for RefreshCookie {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        registry.create_security_scheme("cookie", MetaSecurityScheme {
+            description: Some(
+                "The refresh token, which the server sets and rotates. In development over plain HTTP the cookie is \
+                 called `refresh_token`.",
+            ),
+            name: Some(SECURE_COOKIE),
+            key_in: Some("cookie"),
+            ..scheme("apiKey")
+        });
+    }
+
+    fn security_schemes() -> Vec<&'static str> {
+        vec!["cookie"]
+    }
+
+    async fn from_request(request: &'a Request, _: &mut RequestBody, _: ExtractParamOptions<()>) -> Result<Self> {
+        Ok(Self {
+            secure: cookie(request, SECURE_COOKIE),
+            plain: cookie(request, PLAIN_COOKIE),
+        })
+    }
+}
+
+fn scheme(ty: &'static str) -> MetaSecurityScheme {
+    MetaSecurityScheme {
+        ty,
+        description: None,
+        name: None,
+        key_in: None,
+        scheme: None,
+        bearer_format: None,
+        flows: None,
+        openid_connect_url: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// R6: the prefix, Secure, HttpOnly, SameSite and Path=/.
+    #[test]
+    fn the_secure_cookie_has_every_attribute_that_keeps_it_ours() {
+        let config = CookieConfig {
+            secure: true,
+            same_site: SameSite::Strict,
+        };
+        let cookie = "__Host-refresh_token=t; Path=/; Max-Age=60; HttpOnly; SameSite=Strict; Secure";
+        assert_eq!(set_cookie(config, "t", 60), cookie);
+    }
+
+    #[test]
+    fn a_cookie_is_found_among_others_by_its_exact_name() {
+        let request = Request::builder()
+            .header("cookie", "a=1; xrefresh_token=2; refresh_tokens=3")
+            .header("cookie", "refresh_token=4==; b=5")
+            .finish();
+        assert_eq!(cookie(&request, PLAIN_COOKIE).as_deref(), Some("4=="));
+        assert_eq!(cookie(&request, SECURE_COOKIE), None);
+    }
+}

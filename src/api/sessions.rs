@@ -1,0 +1,266 @@
+//! Stay signed in, see where, and sign out.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use poem::web::Data;
+use poem_openapi::param::Path;
+use poem_openapi::payload::Json;
+use poem_openapi::types::Example;
+use poem_openapi::{ApiResponse, Object, OpenApi};
+use uuid::Uuid;
+
+use super::RequestContext;
+use super::errors::documented_errors;
+use super::security::{BearerToken, RefreshCookie};
+use super::{State, Tag};
+use crate::auth::{Identity, SignedIn};
+use crate::store::session;
+
+pub(super) struct SessionsApi;
+
+/// What a signed-in client sends with its requests.
+#[derive(Object)]
+#[oai(example)]
+pub(super) struct AccessToken {
+    /// A JWT for the `Authorization` header, valid for ten minutes.
+    pub(super) access_token: String,
+    /// `bearer`
+    pub(super) token_type: String,
+}
+
+/// What was done.
+#[derive(Object)]
+pub(super) struct Message {
+    /// A few words for a person.
+    message: String,
+}
+
+/// One device on which the account is signed in.
+#[derive(Object)]
+#[oai(example)]
+struct Session {
+    /// For `DELETE /sessions/{id}`.
+    id: Uuid,
+    /// Whether this request was made in it.
+    current: bool,
+    /// When the user signed in.
+    created_at: DateTime<Utc>,
+    /// When the session was last renewed.
+    last_seen_at: DateTime<Utc>,
+    /// When it ends unless it is renewed before.
+    expires_at: DateTime<Utc>,
+    /// The browser's name for itself.
+    user_agent: String,
+    /// The address from which the user signed in.
+    ip: String,
+}
+
+#[derive(ApiResponse)]
+enum RefreshResponse {
+    /// Renewed; the refresh cookie is replaced
+    #[oai(status = 200)]
+    Refreshed(
+        Json<AccessToken>,
+        /// The next refresh token
+        #[oai(header = "Set-Cookie")]
+        String,
+    ),
+}
+
+#[derive(ApiResponse)]
+enum LogoutResponse {
+    /// Signed out, or was not signed in
+    #[oai(status = 200)]
+    LoggedOut(
+        Json<Message>,
+        /// Removes the refresh token
+        #[oai(header = "Set-Cookie")]
+        String,
+    ),
+}
+
+#[derive(ApiResponse)]
+enum SessionsResponse {
+    /// The live sessions, newest first
+    #[oai(status = 200)]
+    Sessions(Json<Vec<Session>>),
+}
+
+#[derive(ApiResponse)]
+enum EndSessionResponse {
+    /// Ended
+    #[oai(status = 200)]
+    Ended(Json<Message>),
+}
+
+documented_errors! {
+    /// Why a session was not renewed.
+    RefreshError {
+        401 => "There is no refresh cookie, or its session has ended",
+        429 => "Too many attempts",
+    }
+}
+
+documented_errors! {
+    /// Why nobody was signed out.
+    LogoutError {
+        403 => "The request comes from a page of another origin",
+    }
+}
+
+documented_errors! {
+    /// Why the sessions are not told.
+    SessionsError {
+        401 => "The access token is missing, expired or of an ended session",
+    }
+}
+
+documented_errors! {
+    /// Why the session was not ended.
+    EndSessionError {
+        401 => "The access token is missing, expired or of an ended session",
+        404 => "The account has no live session of this id",
+        422 => "The id is not a UUID",
+    }
+}
+
+#[OpenApi(tag = "Tag::Sessions")]
+impl SessionsApi {
+    /// Renew the access token
+    ///
+    /// Replaces the refresh cookie. Tabs that send the same cookie at the same moment all succeed; a cookie that was
+    /// replaced more than ten seconds ago ends the session, because somebody holds a copy of it. An error never
+    /// removes the cookie.
+    #[oai(path = "/refresh", method = "post", operation_id = "refresh")]
+    async fn refresh(
+        &self,
+        state: Data<&Arc<State>>,
+        cookie: RefreshCookie,
+        context: RequestContext,
+    ) -> Result<RefreshResponse, RefreshError> {
+        let token = state.refresh_token(&cookie);
+        let signed_in = state.auth.refresh(token, context.client_address()).await?;
+        context.identify(signed_in.user.id);
+        let cookie = state.cookie_for(&signed_in);
+        Ok(RefreshResponse::Refreshed(Json(signed_in.into()), cookie))
+    }
+
+    /// Sign out
+    ///
+    /// Ends the session of the refresh cookie. Works with an expired access token, and twice.
+    #[oai(path = "/logout", method = "post", operation_id = "logout")]
+    async fn logout(&self, state: Data<&Arc<State>>, cookie: RefreshCookie) -> Result<LogoutResponse, LogoutError> {
+        state.auth.logout(state.refresh_token(&cookie)).await?;
+        Ok(LogoutResponse::LoggedOut(
+            Json(Message::new("logged out")),
+            state.clear_cookie(),
+        ))
+    }
+
+    /// Where the account is signed in
+    #[oai(path = "/sessions", method = "get", operation_id = "listSessions")]
+    async fn list(
+        &self,
+        state: Data<&Arc<State>>,
+        token: BearerToken,
+        context: RequestContext,
+    ) -> Result<SessionsResponse, SessionsError> {
+        let identity = state.identify(&token, &context).await?;
+        let sessions = state.auth.sessions(&identity).await?;
+        let sessions = sessions.into_iter().map(|session| Session::new(session, &identity));
+        Ok(SessionsResponse::Sessions(Json(sessions.collect())))
+    }
+
+    /// Sign out on one device
+    #[oai(path = "/sessions/:id", method = "delete", operation_id = "endSession")]
+    async fn end(
+        &self,
+        state: Data<&Arc<State>>,
+        token: BearerToken,
+        context: RequestContext,
+        /// A session of `GET /sessions`
+        id: Path<Uuid>,
+    ) -> Result<EndSessionResponse, EndSessionError> {
+        let identity = state.identify(&token, &context).await?;
+        state.auth.end_session(&identity, id.0).await?;
+        Ok(EndSessionResponse::Ended(Json(Message::new("session ended"))))
+    }
+
+    /// Sign out everywhere
+    #[oai(path = "/logout-all", method = "post", operation_id = "logoutAll")]
+    async fn logout_all(
+        &self,
+        state: Data<&Arc<State>>,
+        token: BearerToken,
+        context: RequestContext,
+    ) -> Result<LogoutResponse, SessionsError> {
+        let identity = state.identify(&token, &context).await?;
+        state.auth.logout_all(&identity).await?;
+        Ok(LogoutResponse::LoggedOut(
+            Json(Message::new("logged out everywhere")),
+            state.clear_cookie(),
+        ))
+    }
+}
+
+impl State {
+    /// The `Set-Cookie` for a session that was made or renewed.
+    pub(super) fn cookie_for(&self, signed_in: &SignedIn) -> String {
+        self.set_cookie(&signed_in.refresh_token, signed_in.session.expires_at)
+    }
+}
+
+impl Message {
+    pub(super) fn new(message: &str) -> Self {
+        Self {
+            message: message.to_owned(),
+        }
+    }
+}
+
+impl From<SignedIn> for AccessToken {
+    fn from(signed_in: SignedIn) -> Self {
+        Self {
+            access_token: signed_in.access_token,
+            token_type: "bearer".to_owned(),
+        }
+    }
+}
+
+impl Session {
+    fn new(session: session::Model, identity: &Identity) -> Self {
+        Self {
+            current: session.id == identity.session_id,
+            id: session.id,
+            created_at: session.created_at,
+            last_seen_at: session.rotated_at,
+            expires_at: session.expires_at,
+            user_agent: session.user_agent,
+            ip: session.ip,
+        }
+    }
+}
+
+impl Example for AccessToken {
+    fn example() -> Self {
+        Self {
+            access_token: "eyJ0eXAiOiJhdCtqd3QiLCJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl".to_owned(),
+            token_type: "bearer".to_owned(),
+        }
+    }
+}
+
+impl Example for Session {
+    fn example() -> Self {
+        Self {
+            id: Uuid::from_u128(0x0193_5c2a_7d70_7b11_8a40_1c9f_63d2_0b5e),
+            current: true,
+            created_at: DateTime::UNIX_EPOCH,
+            last_seen_at: DateTime::UNIX_EPOCH,
+            expires_at: DateTime::UNIX_EPOCH,
+            user_agent: "Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0".to_owned(),
+            ip: "203.0.113.5".to_owned(),
+        }
+    }
+}

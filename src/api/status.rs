@@ -1,0 +1,158 @@
+//! Whether the server is alive (for the load balancer) and ready (for people and deploys).
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use poem::http::StatusCode;
+use poem::web::Data;
+use poem_openapi::payload::Json;
+use poem_openapi::types::Example;
+use poem_openapi::{ApiResponse, Enum, Object, OpenApi};
+use tokio::time::timeout;
+
+use super::errors::documented_errors;
+use super::{State, Tag};
+use crate::problem::Problem;
+
+/// How long each dependency may take to answer; a probe must be told before it gives up itself.
+const CHECK_DEADLINE: Duration = Duration::from_secs(1);
+
+pub(super) struct StatusApi;
+
+/// The server is alive.
+#[derive(Object)]
+#[oai(example)]
+struct Health {
+    /// `ok`
+    status: String,
+}
+
+/// The server can do its work.
+#[derive(Object)]
+#[oai(example)]
+struct Readiness {
+    /// `ready`
+    status: String,
+    dependencies: Dependencies,
+}
+
+/// What the server depends on.
+#[derive(Object)]
+struct Dependencies {
+    database: DependencyStatus,
+    cache: DependencyStatus,
+}
+
+/// Whether a dependency answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[oai(rename_all = "lowercase")]
+enum DependencyStatus {
+    Ok,
+    Unavailable,
+}
+
+#[derive(ApiResponse)]
+enum HealthResponse {
+    /// Alive
+    #[oai(status = 200)]
+    Alive(Json<Health>),
+}
+
+#[derive(ApiResponse)]
+enum ReadyResponse {
+    /// Ready
+    #[oai(status = 200)]
+    Ready(Json<Readiness>),
+}
+
+documented_errors! {
+    /// Why the server should get no more requests.
+    HealthError {
+        503 => "Shutting down",
+    }
+}
+
+documented_errors! {
+    /// Why the server cannot do its work.
+    ReadyError {
+        503 => "Shutting down, or a dependency does not answer; `detail` names it",
+    }
+}
+
+#[OpenApi(tag = "Tag::Status")]
+impl StatusApi {
+    /// Alive?
+    ///
+    /// Asks no dependency: an instance must not be replaced because the database is away.
+    #[oai(path = "/health", method = "get", operation_id = "health")]
+    async fn health(&self, state: Data<&Arc<State>>) -> Result<HealthResponse, HealthError> {
+        refuse_while_draining(&state)?;
+        Ok(HealthResponse::Alive(Json(Health::example())))
+    }
+
+    /// Ready?
+    ///
+    /// Asks the database and the cache for an answer, each within a second.
+    #[oai(path = "/ready", method = "get", operation_id = "ready")]
+    async fn ready(&self, state: Data<&Arc<State>>) -> Result<ReadyResponse, ReadyError> {
+        refuse_while_draining(&state)?;
+        let (database, cache) = tokio::join!(check(state.store.ping()), check(state.cache.ping()));
+        let dependencies = Dependencies { database, cache };
+        if (database, cache) != (DependencyStatus::Ok, DependencyStatus::Ok) {
+            return Err(not_ready(&dependencies).into());
+        }
+        let status = "ready".to_owned();
+        Ok(ReadyResponse::Ready(Json(Readiness { status, dependencies })))
+    }
+}
+
+async fn check<E>(answer: impl Future<Output = Result<(), E>>) -> DependencyStatus {
+    match timeout(CHECK_DEADLINE, answer).await {
+        Ok(Ok(())) => DependencyStatus::Ok,
+        // Why is in the log; a probe anyone can call does not tell it (R17).
+        Ok(Err(_)) | Err(_) => DependencyStatus::Unavailable,
+    }
+}
+
+fn refuse_while_draining(state: &State) -> Result<(), Problem> {
+    if !state.draining.has_begun() {
+        return Ok(());
+    }
+    Err(Problem::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "draining",
+        "This instance is shutting down. Send requests to another one.",
+    ))
+}
+
+/// 503 that says which dependency is away.
+fn not_ready(dependencies: &Dependencies) -> Problem {
+    let word = |status| match status {
+        DependencyStatus::Ok => "ok",
+        DependencyStatus::Unavailable => "unavailable",
+    };
+    let (database, cache) = (word(dependencies.database), word(dependencies.cache));
+    let detail = format!("database: {database}, cache: {cache}");
+    Problem::unavailable("not_ready", detail, Duration::from_secs(1))
+}
+
+impl Example for Health {
+    fn example() -> Self {
+        Self {
+            status: "ok".to_owned(),
+        }
+    }
+}
+
+impl Example for Readiness {
+    fn example() -> Self {
+        Self {
+            status: "ready".to_owned(),
+            dependencies: Dependencies {
+                database: DependencyStatus::Ok,
+                cache: DependencyStatus::Ok,
+            },
+        }
+    }
+}

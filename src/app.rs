@@ -1,0 +1,197 @@
+//! The whole server, wired together.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use poem::http::header;
+use poem::{Request, Response};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::api;
+use crate::auth::Auth;
+use crate::cache::Cache;
+use crate::clock::Clock;
+use crate::config::{Config, ConfigError};
+use crate::draining::Draining;
+use crate::http::{Peer, Pipeline, REQUEST_DEADLINE, Routes};
+use crate::server::{Listener, serve_connections};
+use crate::store::{self, Store, StoreError};
+use crate::telemetry::Metrics;
+
+/// The first and the longest pause between attempts to reach the database at start.
+const RETRY_PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
+/// Scrapers hold few connections.
+const MAX_METRICS_CONNECTIONS: usize = 64;
+
+/// A server that is running.
+#[derive(Debug)]
+pub struct App {
+    /// Where the API is served; `None` on a unix socket.
+    pub address: Option<SocketAddr>,
+    /// Where metrics are served, if they are, and not on a unix socket.
+    pub metrics_address: Option<SocketAddr>,
+    draining: Draining,
+    drain: Duration,
+    store: Store,
+    stop: CancellationToken,
+    connections: TaskTracker,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl App {
+    /// Starts the server: binds its sockets, opens and migrates the database, and serves.
+    ///
+    /// # Errors
+    /// One line that names the setting that is to blame and how to mend it.
+    pub async fn start(config: &Config, clock: Clock) -> Result<Self, ConfigError> {
+        // Sockets first: a port that is taken should not be told only after a minute of waiting for the database. The
+        // system queues connections until they are served.
+        let listener = Listener::bind("LISTEN", &config.listen).await?;
+        let metrics_listener = match &config.metrics_listen {
+            Some(listen) => Some(Listener::bind("METRICS_LISTEN", listen).await?),
+            None => None,
+        };
+        let store = open_store(config).await?;
+        let cache = Cache::open(&config.cache, &clock);
+        let cache = cache.map_err(|error| ConfigError(format!("REDIS_URL cannot be used: {error}")))?;
+
+        let metrics = Arc::new(Metrics::default());
+        let pool = store.clone();
+        metrics.watch_database_pool(move || {
+            let status = pool.pool_status();
+            (status.open, status.idle)
+        });
+        let draining = Draining::default();
+        let auth = Auth::new(
+            config,
+            clock.clone(),
+            store.clone(),
+            cache.clone(),
+            Arc::clone(&metrics),
+        );
+        let maintained = auth.clone();
+        let state = Arc::new(api::State {
+            auth,
+            clock,
+            store: store.clone(),
+            cache,
+            metrics: Arc::clone(&metrics),
+            draining: draining.clone(),
+            cookie: config.cookie,
+        });
+        let routes = Routes::new(api::served_paths());
+        let pipeline = Pipeline::new(
+            config,
+            api::endpoint(state),
+            routes,
+            Arc::clone(&metrics),
+            draining.clone(),
+        );
+
+        let mut app = Self {
+            address: listener.address(),
+            metrics_address: metrics_listener.as_ref().and_then(Listener::address),
+            draining,
+            drain: config.drain,
+            store,
+            stop: CancellationToken::new(),
+            connections: TaskTracker::new(),
+            tasks: vec![tokio::spawn(async move { maintained.maintain().await })],
+        };
+        let pipeline = Arc::new(pipeline);
+        let answer = move |request, peer| {
+            let pipeline = Arc::clone(&pipeline);
+            async move { pipeline.answer(request, peer).await }
+        };
+        app.serve(listener, answer, config.max_connections);
+        if let Some(listener) = metrics_listener {
+            let answer = move |request, _peer| std::future::ready(answer_scraper(&request, &metrics));
+            app.serve(listener, answer, MAX_METRICS_CONNECTIONS);
+        }
+        Ok(app)
+    }
+
+    fn serve<F>(
+        &mut self,
+        listener: Listener,
+        answer: impl Fn(Request, Peer) -> F + Clone + Send + Sync + 'static,
+        max_connections: usize,
+    ) where
+        F: Future<Output = Response> + Send + 'static,
+    {
+        let (connections, stop) = (self.connections.clone(), self.stop.clone());
+        let serving = serve_connections(listener, answer, max_connections, connections, stop);
+        self.tasks.push(tokio::spawn(serving));
+    }
+
+    /// Stops without losing a request (R16): `GET /health` and `GET /ready` turn 503 at once, requests are still served
+    /// for DRAIN_SECONDS while the load balancer looks elsewhere, then no connection is accepted any more, idle ones are
+    /// closed, and requests under way finish.
+    pub async fn shut_down(self) {
+        self.draining.begin();
+        tracing::info!(drain_seconds = self.drain.as_secs(), "shutting down");
+        sleep(self.drain).await;
+        self.stop.cancel();
+        self.connections.close();
+        // The deadline of the last request, and a moment to write its answer.
+        let patience = REQUEST_DEADLINE + Duration::from_secs(2);
+        if timeout(patience, self.connections.wait()).await.is_err() {
+            tracing::warn!(
+                open = self.connections.len(),
+                "gave up on connections that would not end"
+            );
+        }
+        for task in &self.tasks {
+            task.abort();
+        }
+        self.store.close().await;
+        tracing::info!("stopped");
+    }
+}
+
+/// Metrics for whoever can reach the address; nothing else.
+fn answer_scraper(request: &Request, metrics: &Metrics) -> Response {
+    if request.uri().path() != "/metrics" {
+        return Response::builder()
+            .status(poem::http::StatusCode::NOT_FOUND)
+            .body("metrics are at /metrics\n");
+    }
+    match metrics.encode() {
+        Ok((media_type, text)) => Response::builder().header(header::CONTENT_TYPE, media_type).body(text),
+        Err(_) => Response::builder()
+            .status(poem::http::StatusCode::INTERNAL_SERVER_ERROR)
+            .finish(),
+    }
+}
+
+/// Opens and migrates the database, with as much patience as the configuration has.
+async fn open_store(config: &Config) -> Result<Store, ConfigError> {
+    let give_up_at = Instant::now() + config.startup_patience;
+    let (mut pause, longest_pause) = RETRY_PAUSES;
+    loop {
+        let error = match connect_and_migrate(config).await {
+            Ok(store) => return Ok(store),
+            Err(error) => error,
+        };
+        let may_pass = matches!(error, StoreError::Unavailable(_));
+        if !may_pass || Instant::now() + pause > give_up_at {
+            return Err(ConfigError(format!(
+                "DATABASE_URL cannot be used ({error}): check that the database runs and that host, name, user and \
+                 password are right"
+            )));
+        }
+        tracing::warn!(%error, retry_in_ms = pause.as_millis(), "the database does not answer yet");
+        sleep(pause).await;
+        pause = (pause * 2).min(longest_pause);
+    }
+}
+
+async fn connect_and_migrate(config: &Config) -> Result<Store, StoreError> {
+    let store = store::connect(&config.database).await?;
+    store::migrate(&store).await?;
+    Ok(store)
+}

@@ -1,0 +1,209 @@
+//! Access tokens: short-lived JWTs (RFC 7519, RFC 9068) that name the account and its session.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{Identity, jwt_crypto};
+use crate::config::TokenConfig;
+use crate::store::{session, user};
+
+/// How long an access token is valid, and so the longest that one can outlive its session while the cache is down.
+/// R9 asks for 15 minutes at most.
+pub const ACCESS_TOKEN_LIFETIME: TimeDelta = TimeDelta::minutes(10);
+
+/// The `typ` header (RFC 9068): no other JWT signed with the same key passes for an access token.
+const TYPE: &str = "at+jwt";
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Claims {
+    sub: String,
+    uid: Uuid,
+    sid: Uuid,
+    iss: String,
+    aud: String,
+    jti: Uuid,
+    iat: i64,
+    exp: i64,
+}
+
+/// Issues and verifies access tokens.
+#[derive(Clone)]
+pub(super) struct AccessTokens {
+    signing_key: EncodingKey,
+    accepted_keys: Vec<DecodingKey>,
+    header: Header,
+    validation: Validation,
+    issuer: String,
+    audience: String,
+}
+
+impl AccessTokens {
+    pub(super) fn new(config: &TokenConfig) -> Self {
+        jwt_crypto::install();
+        let mut validation = Validation::new(Algorithm::HS256);
+        validation.set_issuer(&[&config.issuer]);
+        validation.set_audience(&[&config.audience]);
+        validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
+        // Checked against our own clock in `verify`.
+        validation.validate_exp = false;
+        let mut header = Header::new(Algorithm::HS256);
+        header.typ = Some(TYPE.to_owned());
+        let keys = || config.secrets.iter().map(|secret| secret.expose().as_bytes());
+        Self {
+            signing_key: EncodingKey::from_secret(keys().next().unwrap_or_default()),
+            accepted_keys: keys().map(DecodingKey::from_secret).collect(),
+            header,
+            validation,
+            issuer: config.issuer.clone(),
+            audience: config.audience.clone(),
+        }
+    }
+
+    /// A token for `session`, which it does not outlive.
+    pub(super) fn issue(&self, user: &user::Model, session: &session::Model, now: DateTime<Utc>) -> String {
+        let expires_at = (now + ACCESS_TOKEN_LIFETIME).min(session.expires_at);
+        let claims = Claims {
+            sub: user.username.clone(),
+            uid: user.id,
+            sid: session.id,
+            iss: self.issuer.clone(),
+            aud: self.audience.clone(),
+            jti: Uuid::now_v7(),
+            iat: now.timestamp(),
+            exp: expires_at.timestamp(),
+        };
+        // Signing fails only with a key of another kind, and `new` made this one.
+        encode(&self.header, &claims, &self.signing_key).unwrap_or_default()
+    }
+
+    /// Whom `token` names, if it is ours and has not expired.
+    pub(super) fn verify(&self, token: &str, now: DateTime<Utc>) -> Option<Identity> {
+        let verified = |key| decode::<Claims>(token, key, &self.validation).ok();
+        let token = self.accepted_keys.iter().find_map(verified)?;
+        let expires_at = DateTime::from_timestamp(token.claims.exp, 0)?;
+        let is_valid = token.header.typ.as_deref() == Some(TYPE) && expires_at > now;
+        is_valid.then_some(Identity {
+            user_id: token.claims.uid,
+            session_id: token.claims.sid,
+            expires_at,
+        })
+    }
+}
+
+impl std::fmt::Debug for AccessTokens {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AccessTokens")
+            .field("issuer", &self.issuer)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+    use super::*;
+    use crate::config::Secret;
+
+    const SECRET: &str = "0123456789abcdef0123456789ABCDEF";
+    const OTHER: &str = "another-secret-of-more-than-32-bytes";
+
+    fn tokens(secrets: &[&str], issuer: &str, audience: &str) -> AccessTokens {
+        AccessTokens::new(&TokenConfig {
+            secrets: secrets.iter().copied().map(Secret::new).collect(),
+            issuer: issuer.to_owned(),
+            audience: audience.to_owned(),
+        })
+    }
+
+    fn issue(tokens: &AccessTokens) -> (String, DateTime<Utc>, Identity) {
+        let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+        let user = user::Model {
+            id: Uuid::now_v7(),
+            username: "Ada".to_owned(),
+            username_key: "ada".to_owned(),
+            password_hash: String::new(),
+            created_at: now,
+        };
+        let session = session::Model {
+            id: Uuid::now_v7(),
+            user_id: user.id,
+            generation: 0,
+            rotated_at: now,
+            created_at: now,
+            expires_at: now + TimeDelta::days(1),
+            absolute_expires_at: now + TimeDelta::days(1),
+            revoked_at: None,
+            user_agent: String::new(),
+            ip: String::new(),
+        };
+        let identity = Identity {
+            user_id: user.id,
+            session_id: session.id,
+            expires_at: now + ACCESS_TOKEN_LIFETIME,
+        };
+        (tokens.issue(&user, &session, now), now, identity)
+    }
+
+    fn part(json: &serde_json::Value) -> String {
+        URL_SAFE_NO_PAD.encode(json.to_string())
+    }
+
+    /// R9: the token ends in time and within 15 minutes.
+    #[test]
+    fn a_token_is_valid_until_its_expiry_and_no_longer() {
+        let tokens = tokens(&[SECRET], "slipway", "api");
+        let (token, now, identity) = issue(&tokens);
+        assert!(ACCESS_TOKEN_LIFETIME <= TimeDelta::minutes(15));
+        assert_eq!(tokens.verify(&token, now + TimeDelta::seconds(599)), Some(identity));
+        assert_eq!(tokens.verify(&token, now + ACCESS_TOKEN_LIFETIME), None);
+    }
+
+    /// R9: issuer, audience and type are checked.
+    #[test]
+    fn a_token_of_another_issuer_audience_or_type_is_refused() {
+        let ours = tokens(&[SECRET], "slipway", "api");
+        for theirs in [tokens(&[SECRET], "other", "api"), tokens(&[SECRET], "slipway", "other")] {
+            let (token, now, _) = issue(&theirs);
+            assert_eq!(ours.verify(&token, now), None);
+        }
+        let mut untyped = ours.clone();
+        untyped.header.typ = Some("JWT".to_owned());
+        let (token, now, _) = issue(&untyped);
+        assert_eq!(ours.verify(&token, now), None);
+    }
+
+    /// R9: `alg=none`, another algorithm and another key are refused.
+    #[test]
+    fn a_token_with_another_algorithm_or_key_is_refused() {
+        let ours = tokens(&[SECRET], "slipway", "api");
+        let (token, now, _) = issue(&tokens(&[OTHER], "slipway", "api"));
+        assert_eq!(ours.verify(&token, now), None);
+        let (token, now, _) = issue(&ours);
+        let mut parts = token.split('.').skip(1);
+        let (claims, signature) = (parts.next().unwrap(), parts.next().unwrap());
+        for algorithm in ["none", "HS512", "RS256"] {
+            let header = part(&serde_json::json!({"alg": algorithm, "typ": TYPE}));
+            for signature in ["", signature] {
+                assert_eq!(
+                    ours.verify(&format!("{header}.{claims}.{signature}"), now),
+                    None,
+                    "{algorithm}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_token_of_the_previous_secret_is_accepted_and_new_ones_use_the_current() {
+        let before = tokens(&[OTHER], "slipway", "api");
+        let after = tokens(&[SECRET, OTHER], "slipway", "api");
+        let (old, now, identity) = issue(&before);
+        assert_eq!(after.verify(&old, now), Some(identity));
+        let (new, now, _) = issue(&after);
+        assert_eq!(before.verify(&new, now), None);
+    }
+}

@@ -1,0 +1,174 @@
+//! Registering, signing in and changing the password.
+
+use uuid::Uuid;
+
+use super::password::Verdict;
+use super::{Attempt, Auth, AuthError, Device, Identity, Password, SignedIn, Username};
+use crate::store::{StoreError, session, user};
+
+/// A user agent is kept for a person to recognise, not to parse; longer ones are cut.
+const MAX_USER_AGENT: usize = 256;
+
+impl Auth {
+    /// Adds an account and signs it in.
+    ///
+    /// # Errors
+    /// [`AuthError::UsernameTaken`], [`AuthError::RateLimited`], [`AuthError::Busy`], [`AuthError::Store`].
+    pub async fn register(
+        &self,
+        username: &Username,
+        password: &Password,
+        device: &Device,
+    ) -> Result<SignedIn, AuthError> {
+        self.admit(Attempt {
+            route: "register",
+            address: device.address,
+            account: &username.key(),
+        })
+        .await?;
+        let user = user::Model {
+            id: Uuid::now_v7(),
+            username: username.as_str().to_owned(),
+            username_key: username.key(),
+            password_hash: self.passwords.hash(password.expose()).await?,
+            created_at: self.clock.now(),
+        };
+        let session = self.new_session(&user, device);
+        match self.store.insert_user_with_session(user, session).await {
+            Ok((user, session)) => {
+                self.record("register", "success", Some(user.id));
+                Ok(self.tokens_for(user, session))
+            }
+            Err(StoreError::Taken) => {
+                self.record("register", "username_taken", None);
+                Err(AuthError::UsernameTaken)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Signs an account in on a device. An unknown name and a wrong password take the same time and give the same
+    /// error (R11).
+    ///
+    /// # Errors
+    /// [`AuthError::InvalidCredentials`], [`AuthError::RateLimited`], [`AuthError::Busy`], [`AuthError::Store`].
+    pub async fn login(
+        &self,
+        username: &Username,
+        password: &Password,
+        device: &Device,
+    ) -> Result<SignedIn, AuthError> {
+        self.admit(Attempt {
+            route: "login",
+            address: device.address,
+            account: &username.key(),
+        })
+        .await?;
+        let user = self.store.user_by_name(&username.key()).await?;
+        let stored = user.as_ref().map(|user| user.password_hash.as_str());
+        let verdict = self.passwords.verify(password.expose(), stored).await?;
+        let (Some(mut user), true) = (user, verdict != Verdict::Wrong) else {
+            self.record("login", "invalid_credentials", None);
+            return Err(AuthError::InvalidCredentials);
+        };
+        if let Verdict::RightWithNewHash(next) = verdict
+            && self
+                .store
+                .replace_password_hash(user.id, &user.password_hash, &next)
+                .await?
+        {
+            user.password_hash = next;
+        }
+        let session = self.store.insert_session(self.new_session(&user, device)).await?;
+        self.refuse_if_password_changed_meanwhile(&user, &session).await?;
+        self.record("login", "success", Some(user.id));
+        Ok(self.tokens_for(user, session))
+    }
+
+    /// Replaces the password and ends all other sessions: whoever knew the old one is out (OWASP ASVS 7.4.3).
+    ///
+    /// # Errors
+    /// [`AuthError::WrongPassword`], [`AuthError::RateLimited`], [`AuthError::Busy`], [`AuthError::Store`].
+    pub async fn change_password(
+        &self,
+        identity: &Identity,
+        current: &Password,
+        new: &Password,
+        device: &Device,
+    ) -> Result<(), AuthError> {
+        self.admit(Attempt {
+            route: "password",
+            address: device.address,
+            account: &identity.user_id.to_string(),
+        })
+        .await?;
+        let user = self.user(identity).await?;
+        let verdict = self
+            .passwords
+            .verify(current.expose(), Some(&user.password_hash))
+            .await?;
+        if verdict == Verdict::Wrong {
+            self.record("password", "wrong_password", Some(user.id));
+            return Err(AuthError::WrongPassword);
+        }
+        let next = self.passwords.hash(new.expose()).await?;
+        if !self
+            .store
+            .replace_password_hash(user.id, &user.password_hash, &next)
+            .await?
+        {
+            // Another change was faster, so `current` is not the current password any more.
+            return Err(AuthError::WrongPassword);
+        }
+        self.end_sessions(user.id, Some(identity.session_id)).await?;
+        self.record("password", "success", Some(user.id));
+        Ok(())
+    }
+
+    /// The account that makes a request.
+    ///
+    /// # Errors
+    /// [`AuthError::InvalidAccessToken`] when it no longer exists, [`AuthError::Store`].
+    pub async fn user(&self, identity: &Identity) -> Result<user::Model, AuthError> {
+        let user = self.store.user_by_id(identity.user_id).await?;
+        user.ok_or(AuthError::InvalidAccessToken)
+    }
+
+    /// A change of password ends the sessions that exist at that moment. One that was being made with the old
+    /// password just then must not survive it.
+    async fn refuse_if_password_changed_meanwhile(
+        &self,
+        user: &user::Model,
+        session: &session::Model,
+    ) -> Result<(), AuthError> {
+        let now = self.store.user_by_id(user.id).await?;
+        if now.is_some_and(|now| now.password_hash == user.password_hash) {
+            return Ok(());
+        }
+        self.store.revoke_session(session.id, self.clock.now()).await?;
+        self.record("login", "invalid_credentials", Some(user.id));
+        Err(AuthError::InvalidCredentials)
+    }
+
+    fn new_session(&self, user: &user::Model, device: &Device) -> crate::store::NewSession {
+        let now = self.clock.now();
+        let absolute_expires_at = now + self.session_life.lifetime;
+        crate::store::NewSession {
+            id: Uuid::now_v7(),
+            user_id: user.id,
+            created_at: now,
+            expires_at: absolute_expires_at.min(now + self.session_life.idle),
+            absolute_expires_at,
+            user_agent: device.user_agent.chars().take(MAX_USER_AGENT).collect(),
+            ip: device.address.map(|address| address.to_string()).unwrap_or_default(),
+        }
+    }
+
+    /// Counts and logs what came of an attempt (OWASP ASVS 16.3.1). Never a password, a token or an unknown name,
+    /// which may be a password that was typed into the wrong field.
+    pub(super) fn record(&self, event: &'static str, outcome: &'static str, user_id: Option<Uuid>) {
+        self.metrics.auth_outcome(event, outcome);
+        let user_id = user_id.map(tracing::field::display);
+        tracing::info!(target: "slipway::auth", event, outcome, user_id, "auth");
+    }
+}

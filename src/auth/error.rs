@@ -1,0 +1,43 @@
+//! Why an account or session operation was refused.
+
+use super::Refusal;
+use crate::store::StoreError;
+
+/// An error of the auth layer.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthError {
+    /// Login with an unknown name or a wrong password; which of the two is not told. Clients see 401.
+    #[error("the username or password is wrong")]
+    InvalidCredentials,
+    /// Register with a name that exists in any case of its letters. Clients see 409.
+    #[error("the username is taken")]
+    UsernameTaken,
+    /// Change of password with a wrong current one. Clients see 403, because 401 would make them refresh and retry.
+    #[error("the current password is wrong")]
+    WrongPassword,
+    /// A bearer token that is missing, malformed, expired, forged, or of a session that was ended. Clients see 401.
+    #[error("the access token is missing or not valid")]
+    InvalidAccessToken,
+    /// A refresh cookie that is missing or forged, or of a session that has ended. Clients see 401.
+    #[error("the session has ended")]
+    InvalidRefreshToken,
+    /// A refresh token that was used before and not just now: somebody holds a copy, so the session is ended for both.
+    /// Clients see 401.
+    #[error("the refresh token was used before, so the session was ended")]
+    RefreshTokenReused,
+    /// There is no live session of that id, or it is somebody else's. Clients see 404.
+    #[error("there is no such session")]
+    NoSuchSession,
+    /// Too many attempts. Clients see 429 with `Retry-After`.
+    #[error("too many attempts")]
+    RateLimited(Refusal),
+    /// Too many password hashes wait for a core. Clients see 503 with `Retry-After`.
+    #[error("too many password hashes are waiting")]
+    Busy,
+    /// Hashing failed, which is a defect of ours or of a stored hash. Clients see 500.
+    #[error("password hashing failed: {0}")]
+    Hashing(String),
+    /// The database. Clients see 503 with `Retry-After` when it is unavailable, else 500.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}

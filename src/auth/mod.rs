@@ -1,0 +1,136 @@
+//! Accounts and sessions: who somebody is, and for how long that is believed.
+
+mod access_token;
+mod accounts;
+mod credentials;
+mod error;
+mod jwt_crypto;
+mod password;
+mod rate_limit;
+mod refresh_token;
+mod revocation;
+mod sessions;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+pub use access_token::ACCESS_TOKEN_LIFETIME;
+pub use credentials::{Password, Username};
+pub use error::AuthError;
+pub use rate_limit::{Limit, Refusal};
+pub use sessions::GRACE_WINDOW;
+
+use crate::cache::Cache;
+use crate::clock::Clock;
+use crate::config::{Config, SessionConfig};
+use crate::store::{Store, session, user};
+use crate::telemetry::Metrics;
+use access_token::AccessTokens;
+use password::PasswordHasher;
+use rate_limit::{Attempt, RateLimiter};
+use refresh_token::RefreshTokens;
+use revocation::Revocations;
+
+/// Everything the API can ask about accounts and sessions. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Auth {
+    clock: Clock,
+    store: Store,
+    metrics: Arc<Metrics>,
+    passwords: PasswordHasher,
+    access_tokens: AccessTokens,
+    refresh_tokens: RefreshTokens,
+    revocations: Revocations,
+    rate_limiter: RateLimiter,
+    session_life: SessionConfig,
+}
+
+/// Where a request comes from, as the user later sees it in the list of sessions.
+#[derive(Clone, Debug, Default)]
+pub struct Device {
+    /// The client's address; `None` when a local proxy did not say.
+    pub address: Option<IpAddr>,
+    /// The browser's name for itself.
+    pub user_agent: String,
+}
+
+/// The outcome of a sign-in or a refresh: a session and the tokens to use it.
+#[derive(Clone, Debug)]
+pub struct SignedIn {
+    /// The account.
+    pub user: user::Model,
+    /// The session, as it now is.
+    pub session: session::Model,
+    /// A JWT for the `Authorization` header.
+    pub access_token: String,
+    /// The value of the refresh cookie.
+    pub refresh_token: String,
+}
+
+/// Who makes a request, as its access token proves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The account.
+    pub user_id: Uuid,
+    /// The session in which the request is made.
+    pub session_id: Uuid,
+    /// When the access token ends.
+    pub expires_at: DateTime<Utc>,
+}
+
+impl Auth {
+    /// Wires the parts together.
+    pub fn new(config: &Config, clock: Clock, store: Store, cache: Cache, metrics: Arc<Metrics>) -> Self {
+        Self {
+            passwords: PasswordHasher::new(&config.passwords, Arc::clone(&metrics)),
+            access_tokens: AccessTokens::new(&config.tokens),
+            refresh_tokens: RefreshTokens::new(&config.tokens),
+            revocations: Revocations::new(clock.clone(), store.clone(), cache.clone(), Arc::clone(&metrics)),
+            rate_limiter: RateLimiter::new(config.rate_limits, cache, clock.clone()),
+            session_life: config.sessions,
+            clock,
+            store,
+            metrics,
+        }
+    }
+
+    /// Counts an attempt at a route, and refuses it when there were too many.
+    async fn admit(&self, attempt: Attempt<'_>) -> Result<(), AuthError> {
+        self.rate_limiter.admit(attempt).await.map_err(|refusal| {
+            self.record(attempt.route, "rate_limited", None);
+            AuthError::RateLimited(refusal)
+        })
+    }
+
+    /// Who holds `access_token`.
+    ///
+    /// # Errors
+    /// [`AuthError::InvalidAccessToken`] when it is malformed, expired, signed by somebody else or for somebody else,
+    /// or its session was ended; [`AuthError::Store`] when neither cache nor database can tell.
+    pub async fn authenticate(&self, access_token: &str) -> Result<Identity, AuthError> {
+        let identity = self.access_tokens.verify(access_token, self.clock.now());
+        let identity = identity.ok_or(AuthError::InvalidAccessToken)?;
+        if self.revocations.is_revoked(identity.session_id).await? {
+            return Err(AuthError::InvalidAccessToken);
+        }
+        Ok(identity)
+    }
+
+    /// Keeps what must be kept in the background: revocations that the cache missed are told again, ended sessions are
+    /// deleted. Runs until it is dropped.
+    pub async fn maintain(&self) {
+        tokio::join!(self.revocations.maintain(), self.delete_ended_sessions());
+    }
+
+    fn tokens_for(&self, user: user::Model, session: session::Model) -> SignedIn {
+        SignedIn {
+            access_token: self.access_tokens.issue(&user, &session, self.clock.now()),
+            refresh_token: self.refresh_tokens.issue(session.id, session.generation),
+            user,
+            session,
+        }
+    }
+}

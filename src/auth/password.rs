@@ -1,0 +1,209 @@
+//! Password hashing: Argon2id with the parameters of OWASP's Password Storage Cheat Sheet, off the async threads.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use argon2::password_hash::phc::PasswordHash;
+use argon2::{Algorithm, Argon2, Params, PasswordHasher as _, PasswordVerifier as _, Version};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use ring::rand::{SecureRandom, SystemRandom};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+use super::AuthError;
+use crate::config::PasswordConfig;
+use crate::telemetry::Metrics;
+
+/// How long a hash may wait for its turn: well inside the request's deadline (10 s), with time left to compute.
+const QUEUE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Hashes and verifies passwords, a few at a time. Clones share the turns.
+#[derive(Clone, Debug)]
+pub(super) struct PasswordHasher {
+    params: Params,
+    /// As many hashes as run at once: each takes its memory only while it holds a permit.
+    running: Arc<Semaphore>,
+    /// As many as may run or wait.
+    admitted: Arc<Semaphore>,
+    decoy: Arc<str>,
+    metrics: Arc<Metrics>,
+}
+
+/// What verifying a password found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It is not the password.
+    Wrong,
+    /// It is.
+    Right,
+    /// It is, and the stored hash was made with weaker parameters than are now asked for: store this one (R12).
+    RightWithNewHash(String),
+}
+
+impl PasswordHasher {
+    pub(super) fn new(config: &PasswordConfig, metrics: Arc<Metrics>) -> Self {
+        // `Config` has refused at start what this would refuse.
+        let params = params(config).unwrap_or_default();
+        Self {
+            decoy: decoy(&params).into(),
+            params,
+            running: Arc::new(Semaphore::new(config.concurrency)),
+            admitted: Arc::new(Semaphore::new(config.concurrency + config.queue)),
+            metrics,
+        }
+    }
+
+    /// A PHC string with a random salt.
+    pub(super) async fn hash(&self, password: &str) -> Result<String, AuthError> {
+        let (argon2, password) = (self.argon2(), password.to_owned());
+        self.run(move || hash_now(&argon2, &password)).await
+    }
+
+    /// Compares `password` with a stored hash. Without one (an unknown account) a decoy of the same cost is compared
+    /// and the answer is [`Verdict::Wrong`], so that the time tells nothing (R11).
+    pub(super) async fn verify(&self, password: &str, stored: Option<&str>) -> Result<Verdict, AuthError> {
+        let (argon2, params) = (self.argon2(), self.params.clone());
+        let (password, is_known) = (password.to_owned(), stored.is_some());
+        let stored = stored.unwrap_or(&self.decoy).to_owned();
+        self.run(move || {
+            let stored = PasswordHash::new(&stored).map_err(hashing_error)?;
+            if argon2.verify_password(password.as_bytes(), &stored).is_err() || !is_known {
+                return Ok(Verdict::Wrong);
+            }
+            if is_weaker(&stored, &params) {
+                return hash_now(&argon2, &password).map(Verdict::RightWithNewHash);
+            }
+            Ok(Verdict::Right)
+        })
+        .await
+    }
+
+    /// Runs `work` on a blocking thread when a turn is free.
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, AuthError> + Send + 'static,
+    ) -> Result<T, AuthError> {
+        let admitted = Arc::clone(&self.admitted).try_acquire_owned();
+        let admitted = admitted.map_err(|_| AuthError::Busy)?;
+        let waiting = self.metrics.password_hash_waits();
+        let permit = timeout(QUEUE_PATIENCE, Arc::clone(&self.running).acquire_owned()).await;
+        let permit = permit.map_err(|_| AuthError::Busy)?.map_err(hashing_error)?;
+        drop(waiting);
+        self.metrics.password_hash_started();
+        // The permits go with the work: when the client goes away the hash still runs to its end, and its memory must
+        // count until then.
+        let permits: [OwnedSemaphorePermit; 2] = [admitted, permit];
+        let work = tokio::task::spawn_blocking(move || {
+            let result = work();
+            drop(permits);
+            result
+        });
+        work.await.map_err(hashing_error)?
+    }
+
+    fn argon2(&self) -> Argon2<'static> {
+        Argon2::new(Algorithm::Argon2id, Version::V0x13, self.params.clone())
+    }
+}
+
+fn params(config: &PasswordConfig) -> Result<Params, argon2::Error> {
+    Params::new(config.memory_kib, config.iterations, config.parallelism, None)
+}
+
+fn hash_now(argon2: &Argon2<'_>, password: &str) -> Result<String, AuthError> {
+    let hash = argon2.hash_password(password.as_bytes()).map_err(hashing_error)?;
+    Ok(hash.to_string())
+}
+
+fn is_weaker(stored: &PasswordHash, wanted: &Params) -> bool {
+    Params::try_from(stored).is_ok_and(|params| params.m_cost() < wanted.m_cost() || params.t_cost() < wanted.t_cost())
+}
+
+/// A hash of no password: verifying against it costs what verifying a real one costs.
+fn decoy(params: &Params) -> String {
+    let mut random = [0; 16 + 32];
+    // All zeros would do as well, since the answer is `Wrong` whatever the comparison says.
+    let _ = SystemRandom::new().fill(&mut random);
+    let (salt, hash) = random.split_at(16);
+    let (m, t, p) = (params.m_cost(), params.t_cost(), params.p_cost());
+    let (salt, hash) = (STANDARD_NO_PAD.encode(salt), STANDARD_NO_PAD.encode(hash));
+    format!("$argon2id$v=19$m={m},t={t},p={p}${salt}${hash}")
+}
+
+fn hashing_error(error: impl std::fmt::Display) -> AuthError {
+    AuthError::Hashing(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hasher(memory_kib: u32, concurrency: usize, queue: usize) -> PasswordHasher {
+        let config = PasswordConfig {
+            memory_kib,
+            iterations: 1,
+            parallelism: 1,
+            concurrency,
+            queue,
+        };
+        PasswordHasher::new(&config, Arc::default())
+    }
+
+    /// R12: no truncation, and nothing but the exact password passes.
+    #[tokio::test]
+    async fn every_character_of_a_long_password_counts() {
+        let hasher = hasher(64, 1, 1);
+        let password = "p".repeat(128);
+        let hash = hasher.hash(&password).await.unwrap();
+        assert!(hash.starts_with("$argon2id$v=19$m=64,t=1,p=1$"), "{hash}");
+        assert_eq!(hasher.verify(&password, Some(&hash)).await.unwrap(), Verdict::Right);
+        let almost = format!("{}q", "p".repeat(127));
+        assert_eq!(hasher.verify(&almost, Some(&hash)).await.unwrap(), Verdict::Wrong);
+    }
+
+    /// R12: a hash made with weaker parameters is replaced when its owner signs in.
+    #[tokio::test]
+    async fn a_weaker_hash_is_replaced_and_a_stronger_one_is_kept() {
+        let (weak, strong) = (hasher(64, 1, 1), hasher(128, 1, 1));
+        let hash = weak.hash("correct horse").await.unwrap();
+        let Verdict::RightWithNewHash(better) = strong.verify("correct horse", Some(&hash)).await.unwrap() else {
+            panic!("the weak hash was kept");
+        };
+        assert_eq!(
+            strong.verify("correct horse", Some(&better)).await.unwrap(),
+            Verdict::Right
+        );
+        assert_eq!(
+            weak.verify("correct horse", Some(&better)).await.unwrap(),
+            Verdict::Right
+        );
+        assert_eq!(strong.verify("wrong", Some(&hash)).await.unwrap(), Verdict::Wrong);
+    }
+
+    /// R11: an unknown account costs a hash with the same parameters.
+    #[tokio::test]
+    async fn without_a_stored_hash_a_decoy_of_the_same_cost_is_computed() {
+        let hasher = hasher(64, 1, 1);
+        assert!(hasher.decoy.starts_with("$argon2id$v=19$m=64,t=1,p=1$"));
+        assert_eq!(hasher.verify("anything", None).await.unwrap(), Verdict::Wrong);
+        assert_eq!(hasher.metrics.password_hashes(), 1);
+    }
+
+    #[tokio::test]
+    async fn more_than_may_run_or_wait_are_refused() {
+        let hasher = hasher(64, 1, 2);
+        let turn = Arc::clone(&hasher.running).acquire_owned().await.unwrap();
+        let hash = || {
+            let hasher = hasher.clone();
+            tokio::spawn(async move { hasher.hash("password").await })
+        };
+        let admitted = [hash(), hash(), hash()];
+        tokio::task::yield_now().await;
+        assert!(matches!(hash().await.unwrap(), Err(AuthError::Busy)));
+        drop(turn);
+        for hash in admitted {
+            hash.await.unwrap().unwrap();
+        }
+    }
+}

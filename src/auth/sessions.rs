@@ -1,0 +1,171 @@
+//! The life of a session: refresh token rotation with reuse detection (RFC 9700, section 4.14.2), listing and ending.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use uuid::Uuid;
+
+use super::{ACCESS_TOKEN_LIFETIME, Attempt, Auth, AuthError, Identity, SignedIn};
+use crate::store::{StoreError, session};
+
+/// How long the previous refresh token still gets the same successor: a retry after a lost answer, or several tabs
+/// that refresh with one cookie (R2). Long enough for a slow network, short for a thief.
+pub const GRACE_WINDOW: TimeDelta = TimeDelta::seconds(10);
+
+/// Ended sessions are deleted in batches of this size, so that no lock is long and no statement large.
+const CLEANUP_BATCH: u64 = 500;
+/// How often ended sessions are looked for.
+const CLEANUP_EVERY: Duration = Duration::from_secs(15 * 60);
+/// An ended session is kept until its last access token has expired, because its row is what refuses that token while
+/// the cache is away.
+const KEEP_ENDED: TimeDelta = TimeDelta::minutes(2 * ACCESS_TOKEN_LIFETIME.num_minutes());
+
+impl Auth {
+    /// Exchanges a refresh token for its successor and a new access token.
+    ///
+    /// Of concurrent calls with the same token one rotates the session, and the others, within [`GRACE_WINDOW`], get
+    /// the successor that it made (R1, R2). A token that is older than that was copied: the whole session is ended.
+    ///
+    /// # Errors
+    /// [`AuthError::InvalidRefreshToken`], [`AuthError::RefreshTokenReused`], [`AuthError::RateLimited`],
+    /// [`AuthError::Store`].
+    pub async fn refresh(&self, token: Option<&str>, address: Option<IpAddr>) -> Result<SignedIn, AuthError> {
+        let Some((id, generation)) = token.and_then(|token| self.refresh_tokens.verify(token)) else {
+            self.record("refresh", "invalid_token", None);
+            return Err(AuthError::InvalidRefreshToken);
+        };
+        self.admit(Attempt {
+            route: "refresh",
+            address,
+            account: &id.to_string(),
+        })
+        .await?;
+        let now = self.clock.now();
+        // The account is read first: once the session is rotated, nothing that can fail stands between the client and
+        // its new token.
+        let Some((_, user)) = self.store.session_with_user(id).await? else {
+            self.record("refresh", "unknown_session", None);
+            return Err(AuthError::InvalidRefreshToken);
+        };
+        let idle_until = now + self.session_life.idle;
+        if let Some(session) = self.store.rotate_session(id, generation, now, idle_until).await? {
+            self.record("refresh", "success", Some(user.id));
+            return Ok(self.tokens_for(user, session));
+        }
+        self.refresh_without_rotation(id, generation, now).await
+    }
+
+    /// Decides about a token that does not rotate its session: a retry, an ended session or a copied token.
+    async fn refresh_without_rotation(
+        &self,
+        id: Uuid,
+        generation: i64,
+        now: DateTime<Utc>,
+    ) -> Result<SignedIn, AuthError> {
+        let Some((session, user)) = self.store.session_with_user(id).await? else {
+            return Err(AuthError::InvalidRefreshToken);
+        };
+        if session.revoked_at.is_some() || session.expires_at <= now {
+            self.record("refresh", "ended_session", Some(user.id));
+            return Err(AuthError::InvalidRefreshToken);
+        }
+        // Instances' clocks differ a little, so the rotation may seem to lie ahead.
+        let since_rotation = (now - session.rotated_at).abs();
+        if generation + 1 == session.generation && since_rotation <= GRACE_WINDOW {
+            self.record("refresh", "replayed", Some(user.id));
+            return Ok(self.tokens_for(user, session));
+        }
+        if generation >= session.generation {
+            // We signed a generation that the database does not have yet: it was restored from a backup.
+            self.record("refresh", "unknown_generation", Some(user.id));
+            return Err(AuthError::InvalidRefreshToken);
+        }
+        self.store.revoke_session(id, now).await?;
+        self.revocations.announce(&[id]).await;
+        self.record("refresh", "token_reused", Some(user.id));
+        Err(AuthError::RefreshTokenReused)
+    }
+
+    /// Ends the session of a refresh token, of whichever generation. Without a token, or with one that is not ours,
+    /// there is nothing to end, which is a success, too (R14).
+    ///
+    /// # Errors
+    /// [`AuthError::Store`].
+    pub async fn logout(&self, token: Option<&str>) -> Result<(), AuthError> {
+        let Some((id, _)) = token.and_then(|token| self.refresh_tokens.verify(token)) else {
+            return Ok(());
+        };
+        self.store.revoke_session(id, self.clock.now()).await?;
+        self.revocations.announce(&[id]).await;
+        self.record("logout", "success", None);
+        Ok(())
+    }
+
+    /// The user's live sessions, newest first.
+    ///
+    /// # Errors
+    /// [`AuthError::Store`].
+    pub async fn sessions(&self, identity: &Identity) -> Result<Vec<session::Model>, AuthError> {
+        Ok(self.store.live_sessions(identity.user_id, self.clock.now()).await?)
+    }
+
+    /// Ends one of the user's own sessions.
+    ///
+    /// # Errors
+    /// [`AuthError::NoSuchSession`] when it is not live or not the user's; [`AuthError::Store`].
+    pub async fn end_session(&self, identity: &Identity, id: Uuid) -> Result<(), AuthError> {
+        if !self
+            .store
+            .revoke_session_of(identity.user_id, id, self.clock.now())
+            .await?
+        {
+            return Err(AuthError::NoSuchSession);
+        }
+        self.revocations.announce(&[id]).await;
+        self.record("end_session", "success", Some(identity.user_id));
+        Ok(())
+    }
+
+    /// Ends all of the user's sessions, the present one included (R10).
+    ///
+    /// # Errors
+    /// [`AuthError::Store`].
+    pub async fn logout_all(&self, identity: &Identity) -> Result<(), AuthError> {
+        self.end_sessions(identity.user_id, None).await?;
+        self.record("logout_all", "success", Some(identity.user_id));
+        Ok(())
+    }
+
+    pub(super) async fn end_sessions(&self, user_id: Uuid, kept: Option<Uuid>) -> Result<(), AuthError> {
+        let ended = self.store.revoke_sessions_of(user_id, kept, self.clock.now()).await?;
+        self.revocations.announce(&ended).await;
+        Ok(())
+    }
+
+    /// Deletes ended sessions now and then.
+    pub(super) async fn delete_ended_sessions(&self) {
+        let mut ticks = tokio::time::interval(CLEANUP_EVERY);
+        loop {
+            ticks.tick().await;
+            match self.delete_ended_sessions_once().await {
+                Ok(0) => {}
+                Ok(deleted) => tracing::info!(deleted, "deleted ended sessions"),
+                Err(error) => tracing::warn!(%error, "could not delete ended sessions; trying again later"),
+            }
+        }
+    }
+
+    async fn delete_ended_sessions_once(&self) -> Result<u64, StoreError> {
+        let before = self.clock.now() - KEEP_ENDED;
+        let mut deleted = 0;
+        loop {
+            let batch = self.store.delete_ended_sessions(before, CLEANUP_BATCH).await?;
+            deleted += batch;
+            if batch < CLEANUP_BATCH {
+                return Ok(deleted);
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! Short-lived shared state: counters and marks that expire. Losing all of it loses no session and no account.
+
+mod memory;
+mod valkey;
+
+use std::time::Duration;
+
+use crate::clock::Clock;
+use crate::config::CacheConfig;
+
+pub use memory::MemoryCache;
+pub use valkey::ValkeyCache;
+
+/// An error of the cache: it did not answer in time or at all. Callers go on without it; clients see it only as
+/// `cache: unavailable` in `GET /ready`.
+#[derive(Debug, thiserror::Error)]
+#[error("the cache is unavailable: {0}")]
+pub struct CacheError(pub String);
+
+/// A counter after it was incremented.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counter {
+    /// How often it was incremented since it began, this time included.
+    pub count: u64,
+    /// When it begins anew.
+    pub resets_in: Duration,
+}
+
+/// Counters and marks, in this process or in Valkey. Cheap to clone.
+#[derive(Clone, Debug)]
+pub enum Cache {
+    /// In this process: other instances do not see it, a restart empties it.
+    Memory(MemoryCache),
+    /// In Valkey (or Redis), shared by all instances.
+    Valkey(ValkeyCache),
+}
+
+impl Cache {
+    /// The cache that `config` asks for. Valkey is connected to in the background: a cache that is down does not keep
+    /// the server from starting.
+    ///
+    /// # Errors
+    /// When the URL cannot be used; says why.
+    pub fn open(config: &CacheConfig, clock: &Clock) -> Result<Self, CacheError> {
+        Ok(match &config.url {
+            Some(url) => Self::Valkey(ValkeyCache::open(url, &config.key_prefix)?),
+            None => Self::Memory(MemoryCache::new(clock.clone())),
+        })
+    }
+
+    /// Increments each of `keys`, each of which begins anew `window` after its first increment.
+    ///
+    /// # Errors
+    /// [`CacheError`] when the cache does not answer in time.
+    pub async fn increment(&self, keys: &[String], window: Duration) -> Result<Vec<Counter>, CacheError> {
+        match self {
+            Self::Memory(cache) => Ok(cache.increment(keys, window)),
+            Self::Valkey(cache) => cache.increment(keys, window).await,
+        }
+    }
+
+    /// Sets a mark at each of `keys` that vanishes after `lifetime`.
+    ///
+    /// # Errors
+    /// [`CacheError`] when the cache does not answer in time: the marks may be set or not.
+    pub async fn mark(&self, keys: &[String], lifetime: Duration) -> Result<(), CacheError> {
+        match self {
+            Self::Memory(cache) => {
+                cache.mark(keys, lifetime);
+                Ok(())
+            }
+            Self::Valkey(cache) => cache.mark(keys, lifetime).await,
+        }
+    }
+
+    /// Which of `keys` are marked.
+    ///
+    /// # Errors
+    /// [`CacheError`] when the cache does not answer in time.
+    pub async fn marked<const N: usize>(&self, keys: [&str; N]) -> Result<[bool; N], CacheError> {
+        match self {
+            Self::Memory(cache) => Ok(cache.marked(keys)),
+            Self::Valkey(cache) => cache.marked(keys).await,
+        }
+    }
+
+    /// Asks the cache for an answer.
+    ///
+    /// # Errors
+    /// [`CacheError`] when none comes in time.
+    pub async fn ping(&self) -> Result<(), CacheError> {
+        match self {
+            Self::Memory(_) => Ok(()),
+            Self::Valkey(cache) => cache.ping().await,
+        }
+    }
+}

@@ -1,0 +1,301 @@
+//! The configuration: options as given become a [`Config`] that the rest of the server can rely on.
+
+mod options;
+mod origins;
+mod secret;
+mod token_secrets;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use ipnet::IpNet;
+
+pub use options::{Environment, LogFormat, Options, SameSite};
+pub use origins::AllowedOrigins;
+pub use secret::Secret;
+
+/// A setting that is missing, wrong or impossible: names the setting and the mend.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct ConfigError(pub String);
+
+/// Everything the server is told from outside, checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Development or production.
+    pub environment: Environment,
+    /// Where the API is served.
+    pub listen: Listen,
+    /// Where metrics are served without authentication, if anywhere.
+    pub metrics_listen: Option<Listen>,
+    /// Where users and sessions are kept.
+    pub database: DatabaseConfig,
+    /// Where rate limits and revocations are kept: this process when there is no URL.
+    pub cache: CacheConfig,
+    /// Keys and claims of tokens.
+    pub tokens: TokenConfig,
+    /// Life of sessions.
+    pub sessions: SessionConfig,
+    /// The refresh cookie.
+    pub cookie: CookieConfig,
+    /// Which other origins may call the API.
+    pub allowed_origins: AllowedOrigins,
+    /// Which peers' `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Limits on attempts.
+    pub rate_limits: RateLimitConfig,
+    /// Cost of passwords.
+    pub passwords: PasswordConfig,
+    /// Connections served at once.
+    pub max_connections: usize,
+    /// How long requests are still served after SIGTERM.
+    pub drain: Duration,
+    /// How long to wait for the database at start before giving up; zero means one attempt.
+    pub startup_patience: Duration,
+}
+
+/// An address to listen on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Listen {
+    /// A TCP socket.
+    Tcp(SocketAddr),
+    /// A unix socket at a path.
+    Unix(PathBuf),
+}
+
+/// Where users and sessions are kept.
+#[derive(Clone, Debug)]
+pub struct DatabaseConfig {
+    /// `postgres://…` or `sqlite:…`; holds a password.
+    pub url: Secret,
+    /// The most connections held at once.
+    pub max_connections: u32,
+}
+
+/// Where rate limits and revocations are kept.
+#[derive(Clone, Debug)]
+pub struct CacheConfig {
+    /// `redis://…` or `rediss://…`; `None` is the cache in this process.
+    pub url: Option<Secret>,
+    /// What every key begins with.
+    pub key_prefix: String,
+}
+
+/// Keys and claims of tokens.
+#[derive(Clone, Debug)]
+pub struct TokenConfig {
+    /// The secret that signs, then those that are still accepted.
+    pub secrets: Vec<Secret>,
+    /// The `iss` claim.
+    pub issuer: String,
+    /// The `aud` claim.
+    pub audience: String,
+}
+
+/// Life of sessions.
+#[derive(Clone, Copy, Debug)]
+pub struct SessionConfig {
+    /// A session that is not refreshed for this long ends.
+    pub idle: TimeDelta,
+    /// A session ends after this long, refreshed or not (OWASP ASVS 7.3.2).
+    pub lifetime: TimeDelta,
+}
+
+/// The refresh cookie.
+#[derive(Clone, Copy, Debug)]
+pub struct CookieConfig {
+    /// `Secure` and the `__Host-` name.
+    pub secure: bool,
+    /// The `SameSite` attribute.
+    pub same_site: SameSite,
+}
+
+/// Attempts a minute and route; 0 is no limit.
+#[derive(Clone, Copy, Debug)]
+pub struct RateLimitConfig {
+    /// From one client address.
+    pub per_address: u32,
+    /// For one account.
+    pub per_account: u32,
+}
+
+/// Cost of passwords.
+#[derive(Clone, Copy, Debug)]
+pub struct PasswordConfig {
+    /// Memory of one hash in KiB.
+    pub memory_kib: u32,
+    /// Passes over the memory.
+    pub iterations: u32,
+    /// Lanes.
+    pub parallelism: u32,
+    /// Hashes computed at the same time.
+    pub concurrency: usize,
+    /// Hashes that may wait for their turn.
+    pub queue: usize,
+}
+
+impl Config {
+    /// Checks `options` and fills in what depends on the environment.
+    ///
+    /// # Errors
+    /// One line that names every setting that is wrong or missing, and how to mend it.
+    pub fn from_options(options: &Options) -> Result<Self, ConfigError> {
+        let production = options.slipway_env == Environment::Production;
+        if production {
+            refuse_what_production_needs(options)?;
+        }
+        let database_url = options
+            .database_url
+            .clone()
+            .unwrap_or_else(|| "sqlite:data/slipway.db".to_owned());
+        check_database_url(&database_url)?;
+        if let Some(url) = &options.redis_url {
+            check_redis_url(url)?;
+        }
+        let secrets = token_secrets::token_secrets(options, &database_url)?;
+        let listen = Listen::parse("LISTEN", &options.listen)?;
+        let metrics_listen = match options.metrics_listen.as_str() {
+            "off" => None,
+            address => Some(Listen::parse("METRICS_LISTEN", address)?),
+        };
+        check_argon2(options)?;
+        let concurrency = options.password_hash_concurrency.map_or_else(
+            || std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2)),
+            |n| n.get() as usize,
+        );
+        Ok(Self {
+            environment: options.slipway_env,
+            listen,
+            metrics_listen,
+            database: DatabaseConfig {
+                url: Secret::new(database_url),
+                max_connections: options.database_max_connections.get(),
+            },
+            cache: CacheConfig {
+                url: options.redis_url.clone().map(Secret::new),
+                key_prefix: options.cache_key_prefix.clone(),
+            },
+            tokens: TokenConfig {
+                secrets,
+                issuer: options.jwt_issuer.clone(),
+                audience: options.jwt_audience.clone(),
+            },
+            sessions: SessionConfig {
+                idle: TimeDelta::days(options.session_idle_days.into()),
+                lifetime: TimeDelta::days(options.session_lifetime_days.into()),
+            },
+            cookie: CookieConfig {
+                secure: options.refresh_cookie_secure.unwrap_or(production),
+                same_site: options.refresh_cookie_samesite,
+            },
+            allowed_origins: AllowedOrigins::parse(match &options.allowed_origins {
+                Some(origins) => origins,
+                None if production => "",
+                None => "http://localhost:5173,http://127.0.0.1:5173",
+            })?,
+            trusted_proxies: options.trusted_proxies.clone(),
+            rate_limits: RateLimitConfig {
+                per_address: options.rate_limit_per_address,
+                per_account: options.rate_limit_per_account,
+            },
+            passwords: PasswordConfig {
+                memory_kib: options.argon2_memory_kib,
+                iterations: options.argon2_iterations,
+                parallelism: options.argon2_parallelism,
+                concurrency,
+                queue: options.password_hash_queue as usize,
+            },
+            max_connections: options.max_connections.max(1) as usize,
+            drain: Duration::from_secs(options.drain_seconds.unwrap_or(if production { 20 } else { 0 }).into()),
+            startup_patience: Duration::from_secs(if production { 60 } else { 0 }),
+        })
+    }
+}
+
+impl Options {
+    /// The log format: JSON lines in production unless told otherwise.
+    pub fn log_format(&self) -> LogFormat {
+        self.log_format.unwrap_or(match self.slipway_env {
+            Environment::Production => LogFormat::Json,
+            Environment::Development => LogFormat::Text,
+        })
+    }
+}
+
+impl Listen {
+    /// Reads `127.0.0.1:8000` or `unix:/path`, the value of `setting`.
+    ///
+    /// # Errors
+    /// When it is neither; names the setting.
+    pub fn parse(setting: &str, value: &str) -> Result<Self, ConfigError> {
+        if let Some(path) = value.strip_prefix("unix:").filter(|path| !path.is_empty()) {
+            return Ok(Self::Unix(path.into()));
+        }
+        value.parse().map(Self::Tcp).map_err(|_| {
+            ConfigError(format!(
+                "{setting}={value} is not an address: use IP:PORT such as 127.0.0.1:8000, or unix:/path/to/socket"
+            ))
+        })
+    }
+}
+
+/// Lists everything that a production server may not guess, so that one start shows all of it.
+fn refuse_what_production_needs(options: &Options) -> Result<(), ConfigError> {
+    let mut wrong = Vec::new();
+    if options.database_url.is_none() {
+        wrong.push("DATABASE_URL is missing (postgres://user:password@host/name)");
+    }
+    if options.jwt_secret.is_none() {
+        wrong.push("JWT_SECRET is missing (make one with: openssl rand -base64 48)");
+    }
+    if options.refresh_cookie_secure == Some(false) {
+        wrong.push("REFRESH_COOKIE_SECURE=false would send session cookies in clear text (remove it)");
+    }
+    if options.refresh_cookie_samesite == SameSite::None {
+        wrong.push("REFRESH_COOKIE_SAMESITE=none would let other sites use the session cookie (use lax or strict)");
+    }
+    if wrong.is_empty() {
+        Ok(())
+    } else {
+        Err(ConfigError(format!("SLIPWAY_ENV=production: {}", wrong.join("; "))))
+    }
+}
+
+fn check_argon2(options: &Options) -> Result<(), ConfigError> {
+    let (memory, iterations, lanes) = (
+        options.argon2_memory_kib,
+        options.argon2_iterations,
+        options.argon2_parallelism,
+    );
+    argon2::Params::new(memory, iterations, lanes, None).map(drop).map_err(|error| {
+        ConfigError(format!(
+            "ARGON2_MEMORY_KIB={memory}, ARGON2_ITERATIONS={iterations}, ARGON2_PARALLELISM={lanes} do not go together \
+             ({error}): use 19456, 2 and 1, or more"
+        ))
+    })
+}
+
+fn check_database_url(url: &str) -> Result<(), ConfigError> {
+    let known = ["postgres://", "postgresql://", "sqlite:"];
+    if known.iter().any(|scheme| url.starts_with(scheme)) {
+        return Ok(());
+    }
+    Err(ConfigError(
+        "DATABASE_URL is not understood: use postgres://user:password@host/name or sqlite:path/to/file".to_owned(),
+    ))
+}
+
+fn check_redis_url(url: &str) -> Result<(), ConfigError> {
+    let known = ["redis://", "rediss://", "valkey://", "valkeys://"];
+    if known.iter().any(|scheme| url.starts_with(scheme)) {
+        return Ok(());
+    }
+    Err(ConfigError(
+        "REDIS_URL is not understood: use redis://host:6379, or rediss://host:6379 for TLS".to_owned(),
+    ))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,166 @@
+//! What can be set: each option is an environment variable and a flag of `slipway serve`.
+
+use std::num::NonZeroU32;
+
+use clap::{Parser, ValueEnum};
+use ipnet::IpNet;
+
+/// The settings of `slipway serve` as they were given, before defaults that depend on one another are filled in.
+/// Not `Debug`: it holds secrets in clear text.
+#[derive(Clone, Parser)]
+#[command(name = "slipway", about = "Serve the API", long_about = None)]
+pub struct Options {
+    /// `development` fills in everything that is missing; `production` refuses to start without DATABASE_URL,
+    /// JWT_SECRET and secure cookies
+    #[arg(long, env = "SLIPWAY_ENV", value_enum, default_value_t = Environment::Development)]
+    pub slipway_env: Environment,
+
+    /// Where to serve HTTP: `127.0.0.1:8000`, `[::]:8000` or `unix:/path/to/socket`. `0.0.0.0` makes the server
+    /// reachable from other machines
+    #[arg(long, env = "LISTEN", default_value = "127.0.0.1:8000")]
+    pub listen: String,
+
+    /// Where to serve Prometheus metrics without authentication, or `off`. Keep it on loopback: it tells an attacker
+    /// about load and failures
+    #[arg(long, env = "METRICS_LISTEN", default_value = "127.0.0.1:9464")]
+    pub metrics_listen: String,
+
+    /// `postgres://user:password@host/name` or `sqlite:path/to/file` [development default: sqlite:data/slipway.db]
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    pub database_url: Option<String>,
+
+    /// Connections to the database; each costs PostgreSQL 2 to 10 MB
+    #[arg(long, env = "DATABASE_MAX_CONNECTIONS", default_value_t = NonZeroU32::new(10).unwrap_or(NonZeroU32::MIN))]
+    pub database_max_connections: NonZeroU32,
+
+    /// `redis://host:6379` or `rediss://…` for TLS [default: a cache in this process, which other instances do not see]
+    #[arg(long, env = "REDIS_URL", hide_env_values = true)]
+    pub redis_url: Option<String>,
+
+    /// What every key in the cache begins with; services that share one cache need different ones
+    #[arg(long, env = "CACHE_KEY_PREFIX", default_value = "slipway:")]
+    pub cache_key_prefix: String,
+
+    /// Signs access and refresh tokens, at least 32 bytes (`openssl rand -base64 48`). Whoever knows it can sign in as
+    /// anyone [development default: generated and kept beside the database]
+    #[arg(long, env = "JWT_SECRET", hide_env_values = true)]
+    pub jwt_secret: Option<String>,
+
+    /// Secrets that are still accepted but no longer used to sign, separated by commas: move the old JWT_SECRET here
+    /// when you replace it, and nobody is signed out
+    #[arg(long, env = "JWT_SECRET_PREVIOUS", hide_env_values = true)]
+    pub jwt_secret_previous: Option<String>,
+
+    /// The `iss` claim of access tokens; tokens of another issuer are refused
+    #[arg(long, env = "JWT_ISSUER", default_value = "slipway")]
+    pub jwt_issuer: String,
+
+    /// The `aud` claim of access tokens; tokens for another audience are refused
+    #[arg(long, env = "JWT_AUDIENCE", default_value = "slipway-api")]
+    pub jwt_audience: String,
+
+    /// Origins whose pages may call the API with credentials, separated by commas. Every one of them can act as the
+    /// signed-in user [development default: http://localhost:5173,http://127.0.0.1:5173]
+    #[arg(long, env = "ALLOWED_ORIGINS")]
+    pub allowed_origins: Option<String>,
+
+    /// Whether the refresh cookie is `__Host-refresh_token; Secure`. `false` lets anyone on the network read it and is
+    /// refused in production [default: true in production, false in development]
+    #[arg(long, env = "REFRESH_COOKIE_SECURE")]
+    pub refresh_cookie_secure: Option<bool>,
+
+    /// `strict` and `lax` keep the refresh cookie away from other sites; `none` gives that up and is refused in
+    /// production
+    #[arg(long, env = "REFRESH_COOKIE_SAMESITE", value_enum, default_value_t = SameSite::Lax)]
+    pub refresh_cookie_samesite: SameSite,
+
+    /// Days after which a session that was not used ends; longer means that a stolen device stays signed in longer
+    #[arg(long, env = "SESSION_IDLE_DAYS", default_value_t = 14, value_parser = clap::value_parser!(u16).range(1..=365))]
+    pub session_idle_days: u16,
+
+    /// Days after which a session ends however much it was used
+    #[arg(long, env = "SESSION_LIFETIME_DAYS", default_value_t = 90, value_parser = clap::value_parser!(u16).range(1..=3650))]
+    pub session_lifetime_days: u16,
+
+    /// Proxies whose X-Forwarded-For is believed, as CIDRs separated by commas. A range that is too wide lets clients
+    /// choose the address that rate limits see
+    #[arg(long, env = "TRUSTED_PROXIES", value_delimiter = ',')]
+    pub trusted_proxies: Vec<IpNet>,
+
+    /// Requests a minute and route on /register, /login, /refresh and /password from one client address (an IPv6 /64);
+    /// 0 turns the limit off and invites password guessing
+    #[arg(long, env = "RATE_LIMIT_PER_ADDRESS", default_value_t = 60)]
+    pub rate_limit_per_address: u32,
+
+    /// The same for one account; a low number lets others lock an account out for a minute at a time
+    #[arg(long, env = "RATE_LIMIT_PER_ACCOUNT", default_value_t = 10)]
+    pub rate_limit_per_account: u32,
+
+    /// Memory of one password hash in KiB (OWASP: at least 19456). More resists guessing better and costs as much RAM
+    /// for each hash under way
+    #[arg(long, env = "ARGON2_MEMORY_KIB", default_value_t = 19_456)]
+    pub argon2_memory_kib: u32,
+
+    /// Passes over that memory (OWASP: at least 2); the CPU time of a login grows with it
+    #[arg(long, env = "ARGON2_ITERATIONS", default_value_t = 2)]
+    pub argon2_iterations: u32,
+
+    /// Lanes of one password hash
+    #[arg(long, env = "ARGON2_PARALLELISM", default_value_t = 1)]
+    pub argon2_parallelism: u32,
+
+    /// Password hashes computed at the same time; each takes ARGON2_MEMORY_KIB while it runs [default: the number of
+    /// cores, at least 2]
+    #[arg(long, env = "PASSWORD_HASH_CONCURRENCY")]
+    pub password_hash_concurrency: Option<NonZeroU32>,
+
+    /// Password hashes that may wait; one more is refused with 503. Longer means slower answers in a login storm
+    #[arg(long, env = "PASSWORD_HASH_QUEUE", default_value_t = 64)]
+    pub password_hash_queue: u32,
+
+    /// Connections served at once; further ones wait to be accepted. Each takes a file descriptor and some 5 KB
+    #[arg(long, env = "MAX_CONNECTIONS", default_value_t = 10_000)]
+    pub max_connections: u32,
+
+    /// Seconds after SIGTERM in which requests are still served while the load balancer takes this instance out. Too
+    /// short loses requests on every deploy [default: 20 in production, 0 in development]
+    #[arg(long, env = "DRAIN_SECONDS")]
+    pub drain_seconds: Option<u16>,
+
+    /// One line of JSON or of text for each event [default: json in production, text in development]
+    #[arg(long, env = "LOG_FORMAT", value_enum)]
+    pub log_format: Option<LogFormat>,
+
+    /// Which events are logged, such as `info` or `slipway=debug,warn`. `debug` and below cost throughput
+    #[arg(long, env = "RUST_LOG", default_value = "info")]
+    pub rust_log: String,
+}
+
+/// How much the server may assume about where it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Environment {
+    /// A developer's machine: everything has a default.
+    Development,
+    /// In front of users: nothing that matters has a default.
+    Production,
+}
+
+/// The `SameSite` attribute of the refresh cookie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SameSite {
+    /// Sent only by pages of the same site.
+    Strict,
+    /// Like `strict`, and also when a link from another site is followed.
+    Lax,
+    /// Sent from everywhere; browsers want `Secure` with it.
+    None,
+}
+
+/// The shape of a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}

@@ -1,0 +1,35 @@
+//! Which other origins may call the API from a browser.
+
+use super::ConfigError;
+
+/// An exact list of origins such as `https://app.example.com`; there is no wildcard (OWASP ASVS 3.4.2).
+#[derive(Clone, Debug, Default)]
+pub struct AllowedOrigins(Vec<String>);
+
+impl AllowedOrigins {
+    /// Reads a comma-separated list; an empty one allows no other origin.
+    pub(super) fn parse(list: &str) -> Result<Self, ConfigError> {
+        let origins = list.split(',').map(str::trim).filter(|origin| !origin.is_empty());
+        origins.map(check).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// Whether `origin`, as a browser sends it, is on the list.
+    pub fn contains(&self, origin: &str) -> bool {
+        self.0.iter().any(|allowed| allowed == origin)
+    }
+}
+
+fn check(origin: &str) -> Result<String, ConfigError> {
+    let host = origin
+        .strip_prefix("https://")
+        .or_else(|| origin.strip_prefix("http://"));
+    match host {
+        Some(host) if !host.is_empty() && !host.contains(['/', '*', '?', '#', '@', ' ']) => {
+            Ok(origin.to_ascii_lowercase())
+        }
+        _ => Err(ConfigError(format!(
+            "ALLOWED_ORIGINS has {origin:?}, which is not an origin: use scheme and host, such as \
+             https://app.example.com, without a path, a wildcard or a trailing slash"
+        ))),
+    }
+}

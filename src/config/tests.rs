@@ -1,0 +1,113 @@
+use clap::Parser;
+
+use super::*;
+
+const SECRET: &str = "0123456789abcdef0123456789ABCDEF";
+
+fn options(arguments: &[&str]) -> Options {
+    Options::parse_from([&["slipway"], arguments].concat())
+}
+
+fn error(arguments: &[&str]) -> String {
+    Config::from_options(&options(arguments)).unwrap_err().to_string()
+}
+
+fn with_secret<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
+    [&["--database-url", "postgres://x/y", "--jwt-secret", SECRET], arguments].concat()
+}
+
+/// R9: the server refuses to start with a missing, short or default secret.
+#[test]
+fn a_short_or_placeholder_secret_is_refused_with_the_mend() {
+    let short = error(&["--jwt-secret", "short"]);
+    assert_eq!(
+        short,
+        "JWT_SECRET has 5 bytes and needs at least 32: make one with: openssl rand -base64 48"
+    );
+    assert!(error(&["--jwt-secret", "changeme-changeme-changeme-changeme"]).contains("placeholder"));
+    assert!(error(&["--jwt-secret", &"a".repeat(40)]).contains("placeholder"));
+    let previous = error(&with_secret(&["--jwt-secret-previous", "old"]));
+    assert!(previous.starts_with("JWT_SECRET_PREVIOUS has 3 bytes"), "{previous}");
+}
+
+/// R6, R9: production guesses nothing that matters.
+#[test]
+fn production_names_everything_that_is_missing_or_unsafe_at_once() {
+    let message = error(&[
+        "--slipway-env",
+        "production",
+        "--refresh-cookie-secure",
+        "false",
+        "--refresh-cookie-samesite",
+        "none",
+    ]);
+    for setting in [
+        "DATABASE_URL",
+        "JWT_SECRET",
+        "REFRESH_COOKIE_SECURE",
+        "REFRESH_COOKIE_SAMESITE",
+    ] {
+        assert!(message.contains(setting), "{setting} is not named in: {message}");
+    }
+}
+
+#[test]
+fn production_defaults_to_secure_cookies_a_drain_and_no_foreign_origin() {
+    let options = options(&with_secret(&["--slipway-env", "production"]));
+    let config = Config::from_options(&options).unwrap();
+    assert!(config.cookie.secure);
+    assert_eq!(config.drain, Duration::from_secs(20));
+    assert!(!config.allowed_origins.contains("http://localhost:5173"));
+    assert_eq!(options.log_format(), LogFormat::Json);
+}
+
+#[test]
+fn wrong_urls_and_addresses_name_the_setting_and_the_form() {
+    assert!(error(&["--database-url", "mysql://x", "--jwt-secret", SECRET]).starts_with("DATABASE_URL"));
+    assert!(error(&with_secret(&["--redis-url", "localhost:6379"])).starts_with("REDIS_URL"));
+    assert!(error(&with_secret(&["--listen", "8000"])).starts_with("LISTEN=8000"));
+    for origin in [
+        "*",
+        "https://*.example.com",
+        "app.example.com",
+        "https://app.example.com/",
+    ] {
+        let message = error(&with_secret(&["--allowed-origins", origin]));
+        assert!(message.starts_with("ALLOWED_ORIGINS"), "{message}");
+    }
+}
+
+/// R18: a secret does not show wherever the configuration is printed.
+#[test]
+fn the_debug_output_of_a_configuration_holds_no_secret() {
+    let options = options(&[
+        "--database-url",
+        "postgres://u:hunter2@x/y",
+        "--redis-url",
+        "redis://:pw9@h",
+        "--jwt-secret",
+        SECRET,
+    ]);
+    let shown = format!("{:?}", Config::from_options(&options).unwrap());
+    assert!(
+        !shown.contains(SECRET) && !shown.contains("hunter2") && !shown.contains("pw9"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn the_development_secret_is_generated_once_and_only_its_owner_can_read_it() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", folder.path().join("new/slipway.db").display());
+    let secret = || {
+        Config::from_options(&options(&["--database-url", &url]))
+            .unwrap()
+            .tokens
+            .secrets
+    };
+    let first = secret();
+    assert_eq!(first, secret());
+    let file = folder.path().join("new/jwt_secret");
+    assert_eq!(std::fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o600);
+}

@@ -1,0 +1,56 @@
+//! `slipway healthcheck`: the image has no curl.
+
+use std::io::{Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use slipway::config::{ConfigError, Listen, Options};
+
+/// Less than the interval of a container's health check.
+const DEADLINE: Duration = Duration::from_secs(3);
+
+/// Asks `GET /health` at LISTEN.
+///
+/// # Errors
+/// When the answer is not 200, or none comes in time.
+pub(crate) fn run(options: &Options) -> Result<(), ConfigError> {
+    let listen = Listen::parse("LISTEN", &options.listen)?;
+    let status = match &listen {
+        Listen::Tcp(address) => TcpStream::connect_timeout(&reachable(*address), DEADLINE).and_then(|stream| {
+            stream.set_read_timeout(Some(DEADLINE))?;
+            ask(stream)
+        }),
+        Listen::Unix(path) => UnixStream::connect(path).and_then(|stream| {
+            stream.set_read_timeout(Some(DEADLINE))?;
+            ask(stream)
+        }),
+    };
+    match status {
+        Ok(status) if status.contains(" 200 ") => Ok(()),
+        Ok(status) => Err(ConfigError(format!("LISTEN={} answered {status}", options.listen))),
+        Err(error) => Err(ConfigError(format!(
+            "LISTEN={} does not answer: {error}",
+            options.listen
+        ))),
+    }
+}
+
+/// A server that listens on every address is asked on loopback.
+fn reachable(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address.ip() {
+            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    address
+}
+
+/// Returns the status line.
+fn ask(mut stream: impl Read + Write) -> std::io::Result<String> {
+    stream.write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+    let mut response = String::new();
+    stream.read_to_string(&mut response)?;
+    Ok(response.lines().next().unwrap_or_default().to_owned())
+}

@@ -1,0 +1,65 @@
+//! Errors of the framework, in the words of the contract.
+
+use poem::error::{MethodNotAllowedError, NotFoundError};
+use poem::http::{HeaderValue, StatusCode, header};
+use poem_openapi::error::{ContentTypeError, ParseParamError, ParsePathError};
+
+use super::routes::Route;
+use crate::problem::Problem;
+
+/// What the client is told about `error`, raised while answering a request for `route`.
+pub(super) fn to_problem(error: &poem::Error, route: &Route) -> Problem {
+    if let Some(problem) = error.downcast_ref::<Problem>() {
+        return problem.clone();
+    }
+    if error.is::<MethodNotAllowedError>() {
+        return method_not_allowed(route);
+    }
+    if error.is::<NotFoundError>() {
+        return not_found();
+    }
+    if let Some(error) = error.downcast_ref::<ParseParamError>() {
+        return invalid_input(format!("{}: {}", error.name, reason(&error.reason)));
+    }
+    if let Some(error) = error.downcast_ref::<ParsePathError>() {
+        return invalid_input(format!("{}: {}", error.name, reason(&error.reason)));
+    }
+    if error.is::<ContentTypeError>() {
+        return Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported_media_type",
+            "The body must be JSON: send it with Content-Type: application/json.",
+        );
+    }
+    tracing::error!(%error, "a request failed in a way that no one foresaw");
+    Problem::internal()
+}
+
+/// 404: there is no such route.
+pub(super) fn not_found() -> Problem {
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        "not_found",
+        "There is nothing at this path. The API is described at /docs.",
+    )
+}
+
+/// 405 with `Allow` (RFC 9110, section 15.5.6).
+fn method_not_allowed(route: &Route) -> Problem {
+    let detail = format!("This path answers to {}.", route.allow);
+    let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail);
+    match HeaderValue::from_str(&route.allow) {
+        Ok(allow) => problem.with_header(header::ALLOW, allow),
+        Err(_) => problem,
+    }
+}
+
+/// 422: well-formed, but not what the route takes.
+fn invalid_input(detail: String) -> Problem {
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_input", detail)
+}
+
+/// The part of poem-openapi's message that means something to a client: it puts internal type names in front.
+fn reason(message: &str) -> &str {
+    message.rsplit_once("\": ").map_or(message, |(_, reason)| reason)
+}

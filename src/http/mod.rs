@@ -1,0 +1,194 @@
+//! What happens to every request before and after its handler.
+
+mod client_address;
+mod cross_origin;
+mod errors;
+mod request_id;
+mod routes;
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::FutureExt;
+use ipnet::IpNet;
+use poem::endpoint::BoxEndpoint;
+use poem::http::{HeaderValue, Method, StatusCode, header};
+use poem::{Endpoint, Request, Response};
+use tracing::Instrument;
+
+pub use client_address::Peer;
+pub(crate) use routes::Routes;
+
+use crate::api::{MAX_BODY_BYTES, RequestContext, body_too_large};
+use crate::config::{AllowedOrigins, Config, Environment};
+use crate::draining::Draining;
+use crate::problem::Problem;
+use crate::telemetry::Metrics;
+use routes::Route;
+
+/// A request that takes longer is given up: less than nginx' proxy_read_timeout (15 s) and the load balancer's idle
+/// timeout (60 s), so that the client hears it from us.
+pub const REQUEST_DEADLINE: Duration = Duration::from_secs(10);
+
+/// One year, as HSTS preload lists and R27 want.
+const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000; includeSubDomains");
+
+/// Wraps all routes: names the request, guards the routes, turns errors into problems, counts and logs.
+pub struct Pipeline {
+    routes: Routes,
+    endpoint: BoxEndpoint<'static>,
+    metrics: Arc<Metrics>,
+    draining: Draining,
+    request_ids: request_id::RequestIds,
+    trusted_proxies: Vec<IpNet>,
+    allowed_origins: AllowedOrigins,
+    is_production: bool,
+}
+
+impl Pipeline {
+    /// A pipeline in front of `endpoint`, whose routes are `routes`.
+    pub(crate) fn new(
+        config: &Config,
+        endpoint: BoxEndpoint<'static>,
+        routes: Routes,
+        metrics: Arc<Metrics>,
+        draining: Draining,
+    ) -> Self {
+        Self {
+            routes,
+            endpoint,
+            metrics,
+            draining,
+            request_ids: request_id::RequestIds::new(),
+            trusted_proxies: config.trusted_proxies.clone(),
+            allowed_origins: config.allowed_origins.clone(),
+            is_production: config.environment == Environment::Production,
+        }
+    }
+
+    /// Answers `request`, which came from `peer`. Never fails: every error becomes a response.
+    pub async fn answer(&self, mut request: Request, peer: Peer) -> Response {
+        let started = Instant::now();
+        let _in_flight = self.metrics.request_started();
+        let id = self.request_ids.id_of(&request);
+        let method = request.method().clone();
+        let path = request.uri().path().to_owned();
+        let route = self.routes.find(&path);
+        let address = client_address::client_address(peer, request.headers(), &self.trusted_proxies);
+        let context = RequestContext::new(address);
+        request.extensions_mut().insert(context.clone());
+
+        let span = tracing::info_span!("request", request_id = %id);
+        let mut response = self.respond(request, route, &path, &id).instrument(span).await;
+        self.add_headers(&mut response, &id);
+
+        let (status, duration) = (response.status().as_u16(), started.elapsed());
+        let (method_label, handles) = route.handles(&method, status);
+        self.metrics
+            .request_answered(handles, method_label, &route.pattern, status, duration);
+        tracing::info!(
+            target: "slipway::access",
+            request_id = id,
+            method = method.as_str(),
+            route = route.pattern,
+            status,
+            duration_ms = duration.as_secs_f64() * 1000.0,
+            client = address.map(tracing::field::display),
+            user_id = context.user_id().map(tracing::field::display),
+            "request"
+        );
+        response
+    }
+
+    /// The guards, in order, then the handler.
+    async fn respond(&self, request: Request, route: &Route, path: &str, id: &str) -> Response {
+        let headers = request.headers().clone();
+        let origin = cross_origin::origin_of(&headers, &self.allowed_origins);
+        let asks_for_methods = *request.method() == Method::OPTIONS && route.is_known();
+        let result = if asks_for_methods {
+            Ok(options_response(route))
+        } else {
+            self.guarded(request, route, origin).await
+        };
+        let mut response = result.unwrap_or_else(|problem| problem.into_response_for(path, id));
+        let is_preflight = asks_for_methods && cross_origin::is_preflight(&Method::OPTIONS, &headers);
+        let preflight_allow = is_preflight.then_some(route.allow.as_str());
+        cross_origin::permit(origin, &headers, preflight_allow, response.headers_mut());
+        response
+    }
+
+    async fn guarded(
+        &self,
+        request: Request,
+        route: &Route,
+        origin: cross_origin::Origin,
+    ) -> Result<Response, Problem> {
+        if !route.is_known() {
+            return Err(errors::not_found());
+        }
+        cross_origin::refuse_foreign_changes(origin, request.method())?;
+        refuse_large_body(&request)?;
+        let handled = AssertUnwindSafe(self.endpoint.call(request)).catch_unwind();
+        match tokio::time::timeout(REQUEST_DEADLINE, handled).await {
+            Ok(Ok(Ok(response))) => Ok(response),
+            Ok(Ok(Err(error))) => Err(errors::to_problem(&error, route)),
+            // The panic hook has logged it.
+            Ok(Err(_panic)) => Err(Problem::internal()),
+            Err(_elapsed) => {
+                tracing::warn!(route = route.pattern, "the request deadline has passed");
+                Err(Problem::unavailable(
+                    "deadline_exceeded",
+                    "The request took too long and was given up. Try again a little later.",
+                    Duration::from_secs(2),
+                ))
+            }
+        }
+    }
+
+    /// Headers of every response (OWASP REST Security Cheat Sheet). A handler that serves a page sets its own
+    /// Content-Security-Policy.
+    fn add_headers(&self, response: &mut Response, id: &str) {
+        // While draining, clients are moved to another instance one request at a time.
+        let closes = self.draining.has_begun();
+        let headers = response.headers_mut();
+        if let Ok(id) = HeaderValue::from_str(id) {
+            headers.insert("x-request-id", id);
+        }
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+        headers
+            .entry(header::CACHE_CONTROL)
+            .or_insert(HeaderValue::from_static("no-store"));
+        headers
+            .entry(header::CONTENT_SECURITY_POLICY)
+            .or_insert(HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"));
+        if self.is_production {
+            headers.insert(header::STRICT_TRANSPORT_SECURITY, HSTS);
+        }
+        if closes {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+    }
+}
+
+/// 204 with `Allow`.
+fn options_response(route: &Route) -> Response {
+    let mut response = Response::builder().status(StatusCode::NO_CONTENT).finish();
+    if let Ok(allow) = HeaderValue::from_str(&route.allow) {
+        response.headers_mut().insert(header::ALLOW, allow);
+    }
+    response
+}
+
+/// 413 for a body that says that it is too large. One that does not say is counted while it is read.
+fn refuse_large_body(request: &Request) -> Result<(), Problem> {
+    let length = request
+        .header("content-length")
+        .and_then(|length| length.parse::<usize>().ok());
+    if length.is_some_and(|length| length > MAX_BODY_BYTES) {
+        Err(body_too_large())
+    } else {
+        Ok(())
+    }
+}

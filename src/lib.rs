@@ -1,0 +1,21 @@
+//! Slipway: a small production API.
+//!
+//! A request goes one way through the code, and lower rooms never import higher ones:
+//!
+//! [`server`] (listen, accept, drain) -> [`http`] (request id, guards, errors, access log) -> [`api`] (the typed
+//! contract) -> [`auth`] (accounts and sessions) -> [`store`] (PostgreSQL or SQLite) and [`cache`] (Valkey or memory).
+//!
+//! [`app`] wires them together; [`config`], [`problem`], [`telemetry`], [`draining`] and [`clock`] are used by all.
+
+pub mod api;
+pub mod app;
+pub mod auth;
+pub mod cache;
+pub mod clock;
+pub mod config;
+pub mod draining;
+pub mod http;
+pub mod problem;
+pub mod server;
+pub mod store;
+pub mod telemetry;

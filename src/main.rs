@@ -1,0 +1,98 @@
+//! The command line of Slipway.
+
+mod healthcheck;
+mod welcome;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use slipway::app::App;
+use slipway::clock::Clock;
+use slipway::config::{Config, ConfigError, Options};
+use slipway::server::Signals;
+use slipway::{api, store, telemetry};
+
+/// A small production API
+#[derive(Parser)]
+#[command(name = "slipway", version)]
+struct Cli {
+    /// What to do; `serve` when nothing is said
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve the API
+    Serve(Box<Options>),
+    /// Bring the schema of DATABASE_URL up to date and exit
+    Migrate(Box<Options>),
+    /// Print the OpenAPI document
+    Openapi,
+    /// Ask the server at LISTEN whether it is alive; the exit code tells a container's health check
+    Healthcheck(Box<Options>),
+}
+
+fn main() -> ExitCode {
+    let command = Cli::parse().command.unwrap_or_else(|| {
+        // The settings then come from the environment alone.
+        Command::Serve(Box::new(Options::parse_from(["slipway"])))
+    });
+    let result = match command {
+        Command::Serve(options) => run(serve(&options)),
+        Command::Migrate(options) => run(migrate(&options)),
+        Command::Openapi => {
+            print!("{}", api::openapi_json());
+            Ok(())
+        }
+        Command::Healthcheck(options) => healthcheck::run(&options),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("slipway: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: impl Future<Output = Result<(), ConfigError>>) -> Result<(), ConfigError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| ConfigError(format!("cannot start threads: {error}")))?;
+    let result = runtime.block_on(command);
+    // A password hash that nobody waits for any more must not hold up the exit.
+    runtime.shutdown_background();
+    result
+}
+
+async fn serve(options: &Options) -> Result<(), ConfigError> {
+    telemetry::init_logs(options)?;
+    let config = Config::from_options(options)?;
+    let signals = Signals::catch();
+    let mut signals = signals.map_err(|error| ConfigError(format!("cannot catch signals: {error}")))?;
+    let app = tokio::select! {
+        app = App::start(&config, Clock::System) => app?,
+        signal = signals.next() => {
+            tracing::info!(signal, "stopped before the database answered");
+            return Ok(());
+        }
+    };
+    welcome::print(&config, &app);
+    let signal = signals.next().await;
+    tracing::info!(signal, "asked to stop");
+    tokio::select! {
+        () = app.shut_down() => Ok(()),
+        signal = signals.next() => Err(ConfigError(format!("stopped at once by a second signal ({signal})"))),
+    }
+}
+
+async fn migrate(options: &Options) -> Result<(), ConfigError> {
+    telemetry::init_logs(options)?;
+    let config = Config::from_options(options)?;
+    let explain = |error| ConfigError(format!("DATABASE_URL could not be migrated: {error}"));
+    let store = store::connect(&config.database).await.map_err(explain)?;
+    store::migrate(&store).await.map_err(explain)?;
+    store.close().await;
+    println!("the schema is up to date");
+    Ok(())
+}

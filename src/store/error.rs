@@ -1,0 +1,80 @@
+//! What can go wrong in the database, as far as callers can tell it apart.
+
+use sea_orm::{DbErr, RuntimeErr, SqlErr, sqlx};
+
+/// An error of the store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database cannot be reached, is starting up or shutting down, or had no connection free in time. Clients see
+    /// 503 with `Retry-After`.
+    #[error("the database is unavailable: {0}")]
+    Unavailable(DbErr),
+    /// A row with the same unique value exists. Clients see what the caller makes of it, such as 409 for a username.
+    #[error("the value is taken")]
+    Taken,
+    /// Anything else is a defect of ours. Clients see 500.
+    #[error("database error: {0}")]
+    Other(DbErr),
+}
+
+impl From<DbErr> for StoreError {
+    fn from(error: DbErr) -> Self {
+        if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) {
+            return Self::Taken;
+        }
+        let unavailable = match &error {
+            DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => true,
+            DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error)) => {
+                is_transient(error)
+            }
+            _ => false,
+        };
+        if unavailable {
+            Self::Unavailable(error)
+        } else {
+            Self::Other(error)
+        }
+    }
+}
+
+/// Whether the same statement may succeed on another connection or a little later.
+fn is_transient(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed => true,
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| is_transient_code(&code)),
+        _ => false,
+    }
+}
+
+/// PostgreSQL's SQLSTATE classes 08 (connection), 53 (resources), 57 (operator intervention: shutdown, starting up,
+/// statement timeout) and 40 (serialization), 25006 (read-only while failing over), and SQLite's BUSY (5), IOERR (10)
+/// and FULL (13) with their extended codes in the upper bytes.
+fn is_transient_code(code: &str) -> bool {
+    if code.len() == 5 && code.parse::<u32>().map_or(true, |number| number >= 1000) {
+        return ["08", "53", "57", "40"].iter().any(|class| code.starts_with(class)) || code == "25006";
+    }
+    code.parse::<u32>()
+        .is_ok_and(|number| matches!(number & 0xff, 5 | 10 | 13))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_of_both_databases_that_pass_by_themselves_are_transient() {
+        for code in [
+            "57P03", "08006", "53300", "57014", "40001", "25006", "5", "517", "13", "778",
+        ] {
+            assert!(is_transient_code(code), "{code}");
+        }
+        for code in ["23505", "42601", "22P02", "1", "2067"] {
+            assert!(!is_transient_code(code), "{code}");
+        }
+    }
+}

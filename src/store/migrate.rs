@@ -1,0 +1,56 @@
+//! Bringing the schema up to date.
+
+use std::collections::HashSet;
+
+use migration::{Migrator, MigratorTrait};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, TransactionTrait};
+
+use super::{Store, StoreError};
+
+/// The key of the advisory lock, any constant that other programs on the same database do not use: "slipway" in ASCII.
+const LOCK_KEY: i64 = 0x73_6c69_7077_6179;
+
+/// Applies the migrations that are missing. Instances that start at the same moment take turns: on PostgreSQL an
+/// advisory lock that is held for the transaction admits one, and the others then find nothing left to do. A schema
+/// that a newer version has migrated further is used as it is, so that a deploy can be rolled back (R21).
+///
+/// # Errors
+/// [`StoreError::Unavailable`] when the database is or the lock is not had within two minutes; [`StoreError::Other`]
+/// when a migration fails, in which case PostgreSQL undoes the whole of it.
+pub async fn migrate(store: &Store) -> Result<(), StoreError> {
+    if is_up_to_date(&store.db).await {
+        return Ok(());
+    }
+    if store.db.get_database_backend() != DbBackend::Postgres {
+        // SQLite admits one writer, and each server has a file of its own.
+        return Ok(Migrator::up(&store.db, None).await?);
+    }
+    let transaction = store.db.begin().await?;
+    // A migration may take as long as it needs, waiting for others may not.
+    transaction
+        .execute_unprepared(&format!(
+            "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '120s'; SELECT pg_advisory_xact_lock({LOCK_KEY})"
+        ))
+        .await?;
+    Migrator::up(&transaction, None).await?;
+    Ok(transaction.commit().await?)
+}
+
+/// Whether every migration that this version knows was applied. Others may have been, too.
+async fn is_up_to_date(db: &impl ConnectionTrait) -> bool {
+    let Ok(applied) = applied(db).await else {
+        // Most likely the table of migrations does not exist yet; if it is something else, migrating says what.
+        return false;
+    };
+    Migrator::migrations()
+        .iter()
+        .all(|migration| applied.contains(migration.name()))
+}
+
+async fn applied(db: &impl ConnectionTrait) -> Result<HashSet<String>, DbErr> {
+    let query = "SELECT version FROM seaql_migrations";
+    let rows = db
+        .query_all_raw(sea_orm::Statement::from_string(db.get_database_backend(), query))
+        .await?;
+    rows.iter().map(|row| row.try_get("", "version")).collect()
+}

@@ -1,0 +1,196 @@
+//! Queries on sessions.
+
+use chrono::{DateTime, Utc};
+use sea_orm::sea_query::Expr;
+use sea_orm::{ActiveModelTrait, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect, Set};
+use uuid::Uuid;
+
+use super::{Store, StoreError, session, user};
+
+/// A session that is about to be stored, at generation 0.
+#[derive(Clone, Debug)]
+pub struct NewSession {
+    /// Its id.
+    pub id: Uuid,
+    /// Whose it is.
+    pub user_id: Uuid,
+    /// When the user signed in.
+    pub created_at: DateTime<Utc>,
+    /// When it ends unless it is refreshed before.
+    pub expires_at: DateTime<Utc>,
+    /// When it ends in any case.
+    pub absolute_expires_at: DateTime<Utc>,
+    /// The browser's name for itself.
+    pub user_agent: String,
+    /// The client's address.
+    pub ip: String,
+}
+
+pub(super) async fn insert_session(db: &impl ConnectionTrait, new: NewSession) -> Result<session::Model, StoreError> {
+    let session = session::ActiveModel {
+        id: Set(new.id),
+        user_id: Set(new.user_id),
+        generation: Set(0),
+        rotated_at: Set(new.created_at),
+        created_at: Set(new.created_at),
+        expires_at: Set(new.expires_at),
+        absolute_expires_at: Set(new.absolute_expires_at),
+        revoked_at: Set(None),
+        user_agent: Set(new.user_agent),
+        ip: Set(new.ip),
+    };
+    Ok(session.insert(db).await?)
+}
+
+impl Store {
+    /// Adds a session.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the database is.
+    pub async fn insert_session(&self, new: NewSession) -> Result<session::Model, StoreError> {
+        insert_session(&self.db, new).await
+    }
+
+    /// The session of that id, whatever its state, with its account.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the database is.
+    pub async fn session_with_user(&self, id: Uuid) -> Result<Option<(session::Model, user::Model)>, StoreError> {
+        let found = session::Entity::find_by_id(id)
+            .find_also_related(user::Entity)
+            .one(&self.db)
+            .await?;
+        Ok(found.and_then(|(session, user)| Some((session, user?))))
+    }
+
+    /// Moves a live session from `generation` to the next one, in one atomic statement: of any number of concurrent
+    /// calls with the same generation exactly one gets the session back, the others get `None`.
+    ///
+    /// `idle_until` is when the session ends unless it is refreshed again; its absolute end is kept.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the database is.
+    pub async fn rotate_session(
+        &self,
+        id: Uuid,
+        generation: i64,
+        now: DateTime<Utc>,
+        idle_until: DateTime<Utc>,
+    ) -> Result<Option<session::Model>, StoreError> {
+        let absolute = Expr::col(session::Column::AbsoluteExpiresAt);
+        let expires_at = Expr::case(absolute.clone().lt(idle_until), absolute.clone()).finally(idle_until);
+        let rotated = session::Entity::update_many()
+            .col_expr(session::Column::Generation, Expr::val(generation + 1))
+            .col_expr(session::Column::RotatedAt, Expr::val(now))
+            .col_expr(session::Column::ExpiresAt, expires_at.into())
+            .filter(session::COLUMN.id.eq(id))
+            .filter(session::COLUMN.generation.eq(generation))
+            .filter(session::COLUMN.revoked_at.is_null())
+            .filter(session::COLUMN.expires_at.gt(now))
+            .filter(session::COLUMN.absolute_expires_at.gt(now))
+            .exec_with_returning(&self.db)
+            .await?;
+        Ok(rotated.into_iter().next())
+    }
+
+    /// The user's sessions that can still be refreshed, newest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the database is.
+    pub async fn live_sessions(&self, user_id: Uuid, now: DateTime<Utc>) -> Result<Vec<session::Model>, StoreError> {
+        let query = session::Entity::find()
+            .filter(session::COLUMN.user_id.eq(user_id))
+            .filter(session::COLUMN.revoked_at.is_null())
+            .filter(session::COLUMN.expires_at.gt(now))
+            .order_by_desc(session::Column::CreatedAt);
+        Ok(query.all(&self.db).await?)
+    }
+
+    /// Ends one session whoever owns it. Tells whether it was live until now.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the database is.
+    pub async fn revoke_session(&self, id: Uuid, now: DateTime<Utc>) -> Result<bool, StoreError> {
+        let revoked = revoke(now).filter(session::COLUMN.id.eq(id)).exec(&self.db).await?;
+        Ok(revoked.rows_affected == 1)
+    }
+
+    /// Ends one session of that user. Tells whether it was live until now.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the database is.
+    pub async fn revoke_session_of(&self, user_id: Uuid, id: Uuid, now: DateTime<Utc>) -> Result<bool, StoreError> {
+        let revoked = revoke(now)
+            .filter(session::COLUMN.id.eq(id))
+            .filter(session::COLUMN.user_id.eq(user_id))
+            .exec(&self.db)
+            .await?;
+        Ok(revoked.rows_affected == 1)
+    }
+
+    /// Ends all sessions of that user but `kept`, and returns the ids of those that were live.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the database is.
+    pub async fn revoke_sessions_of(
+        &self,
+        user_id: Uuid,
+        kept: Option<Uuid>,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Uuid>, StoreError> {
+        let mut update = revoke(now).filter(session::COLUMN.user_id.eq(user_id));
+        if let Some(kept) = kept {
+            update = update.filter(session::COLUMN.id.ne(kept));
+        }
+        let revoked = update.exec_with_returning(&self.db).await?;
+        Ok(revoked.into_iter().map(|session| session.id).collect())
+    }
+
+    /// The ids of all sessions that were revoked at `since` or later.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the database is.
+    pub async fn sessions_revoked_since(&self, since: DateTime<Utc>) -> Result<Vec<Uuid>, StoreError> {
+        let query = session::Entity::find()
+            .select_only()
+            .column(session::Column::Id)
+            .filter(session::COLUMN.revoked_at.gte(since));
+        Ok(query.into_tuple().all(&self.db).await?)
+    }
+
+    /// Deletes at most `limit` sessions that ended before `before`, and tells how many. Small batches keep locks short
+    /// on a large table.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the database is.
+    pub async fn delete_ended_sessions(&self, before: DateTime<Utc>, limit: u64) -> Result<u64, StoreError> {
+        let ended: Vec<Uuid> = session::Entity::find()
+            .select_only()
+            .column(session::Column::Id)
+            .filter(
+                session::COLUMN
+                    .expires_at
+                    .lt(before)
+                    .or(session::COLUMN.revoked_at.lt(before)),
+            )
+            .limit(limit)
+            .into_tuple()
+            .all(&self.db)
+            .await?;
+        if ended.is_empty() {
+            return Ok(0);
+        }
+        let deleted = session::Entity::delete_many()
+            .filter(session::COLUMN.id.is_in(ended))
+            .exec(&self.db)
+            .await?;
+        Ok(deleted.rows_affected)
+    }
+}
+
+/// An update that ends those of the filtered sessions that are not ended yet.
+fn revoke(now: DateTime<Utc>) -> sea_orm::UpdateMany<session::Entity> {
+    session::Entity::update_many()
+        .col_expr(session::Column::RevokedAt, Expr::val(now))
+        .filter(session::COLUMN.revoked_at.is_null())
+}

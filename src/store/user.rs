@@ -1,0 +1,27 @@
+//! The `users` table.
+
+use sea_orm::entity::prelude::*;
+
+/// An account.
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "users")]
+pub struct Model {
+    /// UUIDv7, so that new rows are neighbours in the index.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: Uuid,
+    /// The name as it was registered.
+    pub username: String,
+    /// The name in lower case: two names that differ only in case are the same account.
+    #[sea_orm(unique)]
+    pub username_key: String,
+    /// A PHC string with algorithm, parameters, salt and hash.
+    pub password_hash: String,
+    /// When the account was registered.
+    pub created_at: DateTimeUtc,
+    /// Where the account is signed in.
+    #[sea_orm(has_many)]
+    pub sessions: HasMany<super::session::Entity>,
+}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,321 @@
+//! Metrics, as OpenMetrics text for scrapers and as a few totals for people.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeLabelValue, EncodeMetric};
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry, Unit};
+
+use super::latency::{LATENCY_BOUNDS, LatencyCounter, LatencySnapshot};
+use super::process::ProcessUsage;
+
+/// The media type of [`Metrics::encode`].
+const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Every metric of the server. One for each server; tests have several in a process.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Mutex<Registry>,
+    started: Instant,
+    requests: Family<RequestLabels, Counter>,
+    durations: Family<RequestLabels, Histogram, fn() -> Histogram>,
+    latency: LatencyCounter,
+    client_errors: AtomicU64,
+    server_errors: AtomicU64,
+    in_flight: Gauge,
+    auth: Family<AuthLabels, Counter>,
+    cache_lookups: Family<CacheLabels, Counter>,
+    hashes_waiting: Gauge,
+    hashes: Counter,
+}
+
+/// The metrics of one route, method and status class. Looking them up by label takes a lock and a hash, so the caller
+/// keeps them.
+#[derive(Debug, Default)]
+pub struct RequestHandles(OnceLock<(Counter, Histogram)>);
+
+/// Totals since the start.
+#[derive(Clone, Debug)]
+pub struct Totals {
+    /// Since the start of the process.
+    pub uptime: Duration,
+    /// Requests that were answered.
+    pub requests: u64,
+    /// Of these, answered with a status of 400 to 499.
+    pub client_errors: u64,
+    /// Of these, answered with a status of 500 or more.
+    pub server_errors: u64,
+    /// Requests that are being answered.
+    pub in_flight: i64,
+    /// How long answers took.
+    pub latency: LatencySnapshot,
+}
+
+/// What looking something up in the cache came to.
+#[derive(Clone, Copy, Debug, Hash, PartialEq, Eq, EncodeLabelValue)]
+pub enum CacheLookup {
+    /// It was there.
+    Hit,
+    /// It was not.
+    Miss,
+    /// The cache did not answer; the database was asked instead.
+    Error,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct RequestLabels {
+    method: String,
+    route: String,
+    status: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct AuthLabels {
+    event: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct CacheLabels {
+    result: CacheLookup,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut metrics = Self {
+            registry: Mutex::default(),
+            started: Instant::now(),
+            requests: Family::default(),
+            durations: Family::new_with_constructor(|| Histogram::new(LATENCY_BOUNDS)),
+            latency: LatencyCounter::default(),
+            client_errors: AtomicU64::default(),
+            server_errors: AtomicU64::default(),
+            in_flight: Gauge::default(),
+            auth: Family::default(),
+            cache_lookups: Family::default(),
+            hashes_waiting: Gauge::default(),
+            hashes: Counter::default(),
+        };
+        metrics.registry = Mutex::new(metrics.register());
+        metrics
+    }
+}
+
+impl Metrics {
+    fn register(&self) -> Registry {
+        let mut registry = Registry::default();
+        registry.register("http_requests", "Requests answered", self.requests.clone());
+        registry.register_with_unit(
+            "http_request_duration",
+            "Time to answer a request",
+            Unit::Seconds,
+            self.durations.clone(),
+        );
+        registry.register(
+            "http_requests_in_flight",
+            "Requests being answered",
+            self.in_flight.clone(),
+        );
+        registry.register("auth_events", "Outcomes of auth operations", self.auth.clone());
+        registry.register(
+            "cache_lookups",
+            "Revocation look-ups in the cache",
+            self.cache_lookups.clone(),
+        );
+        registry.register("password_hashes", "Password hashes computed", self.hashes.clone());
+        registry.register(
+            "password_hashes_waiting",
+            "Password hashes waiting for a core",
+            self.hashes_waiting.clone(),
+        );
+        let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+        registry.register("build", "Version of the server", build);
+        let started = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_secs_f64();
+        registry.register_collector(Box::new(ProcessCollector { started }));
+        registry
+    }
+
+    /// Adds gauges for the database's connections, read by `status` as (open, idle) whenever metrics are.
+    pub fn watch_database_pool(&self, status: impl Fn() -> (u32, u32) + Send + Sync + 'static) {
+        let collector = PoolCollector(Box::new(status));
+        self.lock_registry().register_collector(Box::new(collector));
+    }
+
+    /// All metrics as OpenMetrics text, with its media type.
+    ///
+    /// # Errors
+    /// When a metric cannot be formatted, which is a defect.
+    pub fn encode(&self) -> Result<(&'static str, String), fmt::Error> {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &self.lock_registry())?;
+        Ok((OPENMETRICS, text))
+    }
+
+    /// The totals at this moment.
+    pub fn totals(&self) -> Totals {
+        let latency = self.latency.snapshot();
+        Totals {
+            uptime: self.started.elapsed(),
+            requests: latency.counts.iter().sum(),
+            client_errors: self.client_errors.load(Ordering::Relaxed),
+            server_errors: self.server_errors.load(Ordering::Relaxed),
+            in_flight: self.in_flight.get(),
+            latency,
+        }
+    }
+
+    /// Counts a request as being answered until the guard is dropped.
+    pub fn request_started(&self) -> GaugeGuard {
+        GaugeGuard::new(&self.in_flight)
+    }
+
+    /// Counts an answer. `handles` must belong to this method, route pattern and status class.
+    pub fn request_answered(
+        &self,
+        handles: &RequestHandles,
+        method: &str,
+        route: &str,
+        status: u16,
+        duration: Duration,
+    ) {
+        let (count, durations) = handles.0.get_or_init(|| {
+            let labels = RequestLabels {
+                method: method.to_owned(),
+                route: route.to_owned(),
+                status: format!("{}xx", status / 100),
+            };
+            (
+                self.requests.get_or_create_owned(&labels),
+                self.durations.get_or_create_owned(&labels),
+            )
+        });
+        count.inc();
+        durations.observe(duration.as_secs_f64());
+        self.latency.observe(duration);
+        match status {
+            400..500 => drop(self.client_errors.fetch_add(1, Ordering::Relaxed)),
+            500.. => drop(self.server_errors.fetch_add(1, Ordering::Relaxed)),
+            _ => {}
+        }
+    }
+
+    /// Counts what came of an auth operation.
+    pub fn auth_outcome(&self, event: &'static str, outcome: &'static str) {
+        self.auth.get_or_create(&AuthLabels { event, outcome }).inc();
+    }
+
+    /// Counts a look-up in the cache.
+    pub fn cache_lookup(&self, result: CacheLookup) {
+        self.cache_lookups.get_or_create(&CacheLabels { result }).inc();
+    }
+
+    /// Counts a password hash as waiting until the guard is dropped.
+    pub fn password_hash_waits(&self) -> GaugeGuard {
+        GaugeGuard::new(&self.hashes_waiting)
+    }
+
+    /// Counts a password hash that is computed.
+    pub fn password_hash_started(&self) {
+        self.hashes.inc();
+    }
+
+    /// Password hashes computed so far.
+    pub fn password_hashes(&self) -> u64 {
+        self.hashes.get()
+    }
+
+    fn lock_registry(&self) -> std::sync::MutexGuard<'_, Registry> {
+        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Raises a gauge by one while it lives.
+#[derive(Debug)]
+pub struct GaugeGuard(Gauge);
+
+impl GaugeGuard {
+    fn new(gauge: &Gauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for GaugeGuard {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+type PoolStatus = dyn Fn() -> (u32, u32) + Send + Sync;
+
+struct PoolCollector(Box<PoolStatus>);
+
+impl fmt::Debug for PoolCollector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PoolCollector")
+    }
+}
+
+impl Collector for PoolCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let (open, idle) = (self.0)();
+        for (name, help, value) in [
+            ("database_connections", "Connections to the database", open),
+            (
+                "database_connections_idle",
+                "Connections to the database that nobody uses",
+                idle,
+            ),
+        ] {
+            let gauge = ConstGauge::new(i64::from(value));
+            gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;
+        }
+        Ok(())
+    }
+}
+
+#[derive(Debug)]
+struct ProcessCollector {
+    /// Seconds since the Unix epoch.
+    started: f64,
+}
+
+impl Collector for ProcessCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let Some(usage) = ProcessUsage::now() else {
+            return Ok(());
+        };
+        let memory = ConstGauge::new(i64::try_from(usage.resident_memory_bytes).unwrap_or(i64::MAX));
+        let help = "Memory in RAM";
+        memory.encode(encoder.encode_descriptor(
+            "process_resident_memory",
+            help,
+            Some(&Unit::Bytes),
+            memory.metric_type(),
+        )?)?;
+        let fds = ConstGauge::new(i64::try_from(usage.open_fds).unwrap_or(i64::MAX));
+        fds.encode(encoder.encode_descriptor("process_open_fds", "Open descriptors", None, fds.metric_type())?)?;
+        let cpu = ConstCounter::new(usage.cpu_seconds);
+        let help = "Processor time used";
+        cpu.encode(encoder.encode_descriptor("process_cpu", help, Some(&Unit::Seconds), cpu.metric_type())?)?;
+        let started = ConstGauge::new(self.started);
+        let help = "Start of the process since the Unix epoch";
+        started.encode(encoder.encode_descriptor(
+            "process_start_time",
+            help,
+            Some(&Unit::Seconds),
+            started.metric_type(),
+        )?)
+    }
+}

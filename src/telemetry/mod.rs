@@ -1,0 +1,11 @@
+//! What the server tells about itself: log lines and metrics.
+
+mod latency;
+mod log;
+mod metrics;
+mod process;
+
+pub use latency::{LATENCY_BOUNDS, LatencySnapshot};
+pub use log::init as init_logs;
+pub use metrics::{CacheLookup, Metrics, RequestHandles, Totals};
+pub use process::ProcessUsage;

@@ -1,0 +1,42 @@
+//! What a person sees who starts the server on a terminal.
+
+use slipway::app::App;
+use slipway::config::{Config, Environment, Listen};
+
+/// Prints where everything is, on standard error. In production the log says it instead.
+pub(crate) fn print(config: &Config, app: &App) {
+    let listen = match (app.address, &config.listen) {
+        (Some(address), _) => format!("http://{address}"),
+        (None, Listen::Unix(path)) => format!("unix:{}", path.display()),
+        (None, Listen::Tcp(address)) => format!("http://{address}"),
+    };
+    if config.environment == Environment::Production {
+        tracing::info!(listen, version = env!("CARGO_PKG_VERSION"), "serving");
+        return;
+    }
+    let metrics = app
+        .metrics_address
+        .map_or_else(|| "off".to_owned(), |address| format!("http://{address}/metrics"));
+    let database = match config.database.url.expose().strip_prefix("sqlite:") {
+        Some(path) => format!("SQLite in {path} (DATABASE_URL=postgres://… for PostgreSQL)"),
+        None => "PostgreSQL".to_owned(),
+    };
+    let cache = match config.cache.url {
+        None => "in this process (REDIS_URL=redis://… for Valkey)",
+        Some(_) => "Valkey",
+    };
+    eprintln!(
+        "
+  Slipway {version} is serving in development mode. Stop it with Ctrl-C.
+
+    Demo page    {listen}/
+    Swagger UI   {listen}/docs
+    Metrics      {metrics}
+    Database     {database}
+    Cache        {cache}
+
+    Try it:      curl '{listen}/hello?name=Ada'
+",
+        version = env!("CARGO_PKG_VERSION")
+    );
+}
