@@ -46,8 +46,8 @@ pub struct Options {
     #[arg(long, env = "JWT_SECRET", hide_env_values = true)]
     pub jwt_secret: Option<String>,
 
-    /// Secrets that are still accepted but no longer used to sign, separated by commas: move the old JWT_SECRET here
-    /// when you replace it, and nobody is signed out
+    /// A secret that is still accepted but no longer used to sign: move the old JWT_SECRET here when you replace it, and
+    /// nobody is signed out
     #[arg(long, env = "JWT_SECRET_PREVIOUS", hide_env_values = true)]
     pub jwt_secret_previous: Option<String>,
 

@@ -23,10 +23,14 @@ pub(super) fn token_secrets(options: &Options, database_url: &str) -> Result<Vec
         Some(secret) => secret.clone(),
         None => kept_secret(&secret_path(database_url))?,
     };
-    let previous = options.jwt_secret_previous.as_deref().unwrap_or_default();
     let mut secrets = vec![check("JWT_SECRET", &current)?];
-    for secret in previous.split(',').map(str::trim).filter(|secret| !secret.is_empty()) {
-        secrets.push(check("JWT_SECRET_PREVIOUS", secret)?);
+    // Deployment tools set an empty variable where there is no previous secret.
+    if let Some(previous) = options
+        .jwt_secret_previous
+        .as_deref()
+        .filter(|secret| !secret.is_empty())
+    {
+        secrets.push(check("JWT_SECRET_PREVIOUS", previous)?);
     }
     Ok(secrets)
 }

@@ -192,3 +192,6 @@ fn refuse_large_body(request: &Request) -> Result<(), Problem> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeLabelValue, EncodeMetric};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
@@ -60,7 +60,7 @@ pub struct Totals {
 }
 
 /// What looking something up in the cache came to.
-#[derive(Clone, Copy, Debug, Hash, PartialEq, Eq, EncodeLabelValue)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CacheLookup {
     /// It was there.
     Hit,
@@ -85,7 +85,7 @@ struct AuthLabels {
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct CacheLabels {
-    result: CacheLookup,
+    result: &'static str,
 }
 
 impl Default for Metrics {
@@ -217,6 +217,11 @@ impl Metrics {
 
     /// Counts a look-up in the cache.
     pub fn cache_lookup(&self, result: CacheLookup) {
+        let result = match result {
+            CacheLookup::Hit => "hit",
+            CacheLookup::Miss => "miss",
+            CacheLookup::Error => "error",
+        };
         self.cache_lookups.get_or_create(&CacheLabels { result }).inc();
     }
 

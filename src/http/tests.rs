@@ -1,0 +1,70 @@
+use std::sync::Arc;
+
+use clap::Parser;
+use poem::endpoint::make;
+use poem::{EndpointExt, Request, Response};
+
+use super::*;
+use crate::config::Options;
+
+fn pipeline(endpoint: BoxEndpoint<'static>) -> Pipeline {
+    let secret = "--jwt-secret=0123456789abcdef0123456789ABCDEF";
+    let config = Config::from_options(&Options::parse_from(["slipway", secret])).unwrap();
+    let routes = Routes::new([("/x", vec!["GET".to_owned()])]);
+    Pipeline::new(&config, endpoint, routes, Arc::default(), Draining::default())
+}
+
+async fn get(pipeline: &Pipeline) -> (Response, serde_json::Value) {
+    let mut response = pipeline
+        .answer(Request::builder().uri_str("/x").finish(), Peer::Local)
+        .await;
+    let problem = response.take_body().into_json().await.unwrap();
+    (response, problem)
+}
+
+/// R19: a panic is answered like any other error, without its text, and the next request is served.
+#[tokio::test]
+async fn a_panic_becomes_a_500_with_a_generic_body() {
+    let pipeline = pipeline(make(panics).boxed());
+    for _ in 0..2 {
+        let (response, problem) = get(&pipeline).await;
+        assert_eq!(response.status(), 500);
+        assert_eq!(response.content_type(), Some(crate::problem::CONTENT_TYPE));
+        assert_eq!(
+            (&problem["code"], &problem["instance"]),
+            (&"internal_error".into(), &"/x".into())
+        );
+        assert!(!problem.to_string().contains("hunter2"), "{problem}");
+    }
+}
+
+async fn panics(_request: Request) -> poem::Result<Response> {
+    panic!("hunter2")
+}
+
+/// R19: so does an error that no one foresaw.
+#[tokio::test]
+async fn an_unforeseen_error_becomes_a_500_with_a_generic_body() {
+    let (response, problem) = get(&pipeline(make(fails).boxed())).await;
+    assert_eq!(response.status(), 500);
+    assert!(!problem.to_string().contains("hunter2"), "{problem}");
+}
+
+async fn fails(_request: Request) -> poem::Result<Response> {
+    Err(poem::error::InternalServerError(std::io::Error::other("hunter2")))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_takes_longer_than_the_deadline_is_given_up_with_503() {
+    let (response, problem) = get(&pipeline(make(sleeps).boxed())).await;
+    assert_eq!(
+        (response.status().as_u16(), &problem["code"]),
+        (503, &"deadline_exceeded".into())
+    );
+    assert!(response.headers().contains_key("retry-after"));
+}
+
+async fn sleeps(_request: Request) -> poem::Result<Response> {
+    tokio::time::sleep(REQUEST_DEADLINE * 2).await;
+    Ok(Response::default())
+}

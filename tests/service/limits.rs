@@ -1,0 +1,132 @@
+//! Rate limits and the password-hash queue.
+
+use futures_util::future::join_all;
+
+use crate::support::{Client, PASSWORD, Storage, TestServer};
+
+async fn limited(storage: Storage, limits: &[&str]) -> TestServer {
+    TestServer::start_with(storage, limits).await
+}
+
+/// A client behind a trusted proxy that saw it at `address`.
+fn from(server: &TestServer, address: &str) -> Client {
+    server.client().with_header("x-forwarded-for", address)
+}
+
+/// R13
+#[tokio::test]
+async fn guessing_one_account_from_many_addresses_is_limited_on_both_storages() {
+    for storage in [Storage::SqliteAndMemory, Storage::PostgresAndValkey] {
+        let limits = ["--rate-limit-per-account=3", "--trusted-proxies=127.0.0.0/8"];
+        let server = limited(storage, &limits).await;
+        server.signed_up("ada").await;
+        for guess in 0..3 {
+            let answer = from(&server, &format!("203.0.113.{guess}"))
+                .login("Ada", "a wrong password")
+                .await;
+            assert_eq!(answer.status, 401, "{storage:?}");
+        }
+        let refused = from(&server, "203.0.113.9").login("aDa", PASSWORD).await;
+        assert_eq!(refused.assert_problem(429), "rate_limited", "{storage:?}");
+        let retry_after: u64 = refused.header("retry-after").unwrap().parse().unwrap();
+        assert!((1..=60).contains(&retry_after), "{retry_after}");
+        assert_eq!(refused.header("ratelimit-policy"), Some("\"account\";q=3;w=60"));
+        assert!(
+            refused.header("ratelimit").unwrap().starts_with("\"account\";r=0;t="),
+            "{refused:?}"
+        );
+        assert_eq!(
+            from(&server, "203.0.113.9").login("bob", PASSWORD).await.status,
+            401,
+            "others are not concerned"
+        );
+    }
+}
+
+/// R13
+#[tokio::test]
+async fn guessing_many_accounts_from_one_address_is_limited_and_the_header_cannot_be_forged() {
+    for storage in [Storage::SqliteAndMemory, Storage::PostgresAndValkey] {
+        let limits = ["--rate-limit-per-address=3", "--trusted-proxies=127.0.0.0/8"];
+        let server = limited(storage, &limits).await;
+        for name in ["ann", "bob", "cid"] {
+            // What the client wrote itself stands before what the proxy appended.
+            let forged = format!("198.51.100.{}, 203.0.113.5", name.len());
+            assert_eq!(from(&server, &forged).login(name, PASSWORD).await.status, 401);
+        }
+        assert_eq!(
+            from(&server, "6.6.6.6, 203.0.113.5")
+                .login("dan", PASSWORD)
+                .await
+                .assert_problem(429),
+            "rate_limited"
+        );
+        assert_eq!(from(&server, "203.0.113.6").login("dan", PASSWORD).await.status, 401);
+    }
+}
+
+/// R13
+#[tokio::test]
+async fn without_trusted_proxies_a_client_cannot_choose_its_address() {
+    let server = limited(Storage::SqliteAndMemory, &["--rate-limit-per-address=2"]).await;
+    for hop in 0..2 {
+        from(&server, &format!("203.0.113.{hop}")).login("ada", PASSWORD).await;
+    }
+    assert_eq!(from(&server, "203.0.113.7").login("ada", PASSWORD).await.status, 429);
+}
+
+/// R13
+#[tokio::test]
+async fn every_route_that_takes_a_secret_is_limited_by_itself() {
+    let server = limited(Storage::PostgresAndValkey, &["--rate-limit-per-account=2"]).await;
+    let mut client = server.signed_up("ada").await;
+    for _ in 0..2 {
+        assert_eq!(client.refresh().await.status, 200);
+        assert_eq!(client.change_password("not the password", PASSWORD).await.status, 403);
+    }
+    let refused = client.refresh().await;
+    assert_eq!(refused.assert_problem(429), "rate_limited");
+    assert_eq!(refused.set_cookie(), None, "R3");
+    assert_eq!(client.change_password(PASSWORD, PASSWORD).await.status, 429);
+    assert_eq!(client.me().await.status, 200, "reading is not limited");
+    assert_eq!(server.client().register("ada").await.status, 409);
+    assert_eq!(server.client().register("ada").await.status, 429);
+}
+
+/// Two instances count together through Valkey.
+#[tokio::test]
+async fn a_limit_holds_over_all_instances() {
+    let server = limited(Storage::PostgresAndValkey, &["--rate-limit-per-account=2"]).await;
+    let other = server.another(&[]).await;
+    assert_eq!(server.client().login("ada", PASSWORD).await.status, 401);
+    assert_eq!(other.client().login("ada", PASSWORD).await.status, 401);
+    assert_eq!(server.client().login("ada", PASSWORD).await.status, 429);
+    assert_eq!(other.client().login("ada", PASSWORD).await.status, 429);
+}
+
+/// A login storm is answered in part, with the rest told when to come back, and health is not concerned.
+#[tokio::test]
+async fn more_sign_ins_than_may_wait_are_told_to_come_back() {
+    let slow = [
+        "--argon2-memory-kib=65536",
+        "--argon2-iterations=3",
+        "--password-hash-concurrency=1",
+        "--password-hash-queue=2",
+    ];
+    let server = limited(Storage::SqliteAndMemory, &slow).await;
+    let storm = (0..12).map(|_| {
+        let mut client = server.client();
+        async move { client.login("nobody", PASSWORD).await }
+    });
+    let client = server.client();
+    let (answers, health) = tokio::join!(join_all(storm), client.get("/health"));
+    assert_eq!(health.status, 200);
+    let busy: Vec<_> = answers.iter().filter(|answer| answer.status == 503).collect();
+    let checked = answers.iter().filter(|answer| answer.status == 401).count();
+    assert!(checked >= 3, "one runs, two wait: {checked}");
+    assert_eq!(busy.len() + checked, 12);
+    for answer in busy {
+        assert_eq!(answer.assert_problem(503), "busy");
+        assert_eq!(answer.header("retry-after"), Some("2"));
+    }
+}

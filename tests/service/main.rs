@@ -1,0 +1,22 @@
+//! Black-box tests of the service over HTTP, on SQLite with the cache in memory and on PostgreSQL with Valkey alike.
+//!
+//! A requirement such as `R7` in a doc comment names the row of the requirements list that the test stands for.
+
+// A test that unwraps says where it failed; clippy.toml allows that in test functions, this in their helpers.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod support;
+
+mod accounts;
+mod contract;
+mod cross_origin;
+mod degradation;
+mod instances;
+mod limits;
+mod migrations;
+mod observability;
+mod refresh;
+mod revocation;
+mod rotation_properties;
+mod shutdown;
+mod startup;

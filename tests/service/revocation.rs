@@ -1,0 +1,120 @@
+//! Signing out: what ends, when, and what does not.
+
+use crate::support::{PASSWORD, TestServer, on_both_storages};
+
+on_both_storages! {
+    logging_out_everywhere_makes_every_token_useless_at_once,
+    logging_out_ends_this_session_and_no_other,
+    logging_out_works_with_an_expired_access_token_and_twice,
+    ending_one_session_signs_that_device_out,
+    nobody_can_end_a_session_of_somebody_else,
+    changing_the_password_ends_all_other_sessions,
+    a_wrong_current_password_changes_nothing,
+    the_list_of_sessions_shows_where_the_account_is_signed_in,
+}
+
+/// R10
+async fn logging_out_everywhere_makes_every_token_useless_at_once(server: TestServer) {
+    let mut phone = server.signed_up("ada").await;
+    let mut laptop = server.client();
+    laptop.login("ada", PASSWORD).await;
+    let answer = phone.logout_all().await;
+    assert_eq!(answer.status, 200);
+    assert!(answer.set_cookie().unwrap().contains("Max-Age=0;"), "{answer:?}");
+    for device in [&mut phone, &mut laptop] {
+        assert_eq!(device.me().await.assert_problem(401), "invalid_access_token");
+        assert_eq!(device.refresh().await.assert_problem(401), "session_ended");
+    }
+}
+
+async fn logging_out_ends_this_session_and_no_other(server: TestServer) {
+    let mut phone = server.signed_up("ada").await;
+    let mut laptop = server.client();
+    laptop.login("ada", PASSWORD).await;
+    let answer = phone.logout().await;
+    assert_eq!(
+        (answer.status, answer.json()["message"].as_str()),
+        (200, Some("logged out"))
+    );
+    assert!(
+        answer
+            .set_cookie()
+            .unwrap()
+            .starts_with("refresh_token=; Path=/; Max-Age=0;"),
+        "{answer:?}"
+    );
+    assert_eq!((phone.me().await.status, phone.refresh().await.status), (401, 401));
+    assert_eq!((laptop.me().await.status, laptop.refresh().await.status), (200, 200));
+}
+
+/// R14
+async fn logging_out_works_with_an_expired_access_token_and_twice(server: TestServer) {
+    let mut client = server.signed_up("ada").await;
+    server.step_seconds(3600);
+    assert_eq!(client.me().await.status, 401);
+    assert_eq!(client.logout().await.status, 200);
+    assert_eq!(client.logout().await.status, 200);
+    assert_eq!(client.refresh().await.status, 401);
+    let mut stranger = server.client();
+    assert_eq!(stranger.logout().await.status, 200, "without any cookie");
+    stranger.cookie = Some("refresh_token=forged".to_owned());
+    assert_eq!(stranger.logout().await.status, 200);
+}
+
+async fn ending_one_session_signs_that_device_out(server: TestServer) {
+    let phone = server.signed_up("ada").await;
+    let mut laptop = server.client();
+    laptop.login("ada", PASSWORD).await;
+    let sessions = phone.sessions().await;
+    let other = sessions.iter().find(|session| session["current"] == false).unwrap();
+    let id = other["id"].as_str().unwrap();
+    assert_eq!(phone.end_session(id).await.status, 200);
+    assert_eq!((laptop.me().await.status, laptop.refresh().await.status), (401, 401));
+    assert_eq!(phone.me().await.status, 200);
+    assert_eq!(phone.end_session(id).await.assert_problem(404), "no_such_session");
+}
+
+async fn nobody_can_end_a_session_of_somebody_else(server: TestServer) {
+    let ada = server.signed_up("ada").await;
+    let eve = server.signed_up("eve").await;
+    let id = ada.sessions().await[0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(eve.end_session(&id).await.assert_problem(404), "no_such_session");
+    assert_eq!(ada.me().await.status, 200);
+}
+
+async fn changing_the_password_ends_all_other_sessions(server: TestServer) {
+    let mut phone = server.signed_up("ada").await;
+    let mut laptop = server.client();
+    laptop.login("ada", PASSWORD).await;
+    assert_eq!(phone.change_password(PASSWORD, "another password").await.status, 200);
+    assert_eq!((laptop.me().await.status, laptop.refresh().await.status), (401, 401));
+    assert_eq!((phone.me().await.status, phone.refresh().await.status), (200, 200));
+    assert_eq!(laptop.login("ada", PASSWORD).await.status, 401);
+    assert_eq!(laptop.login("ada", "another password").await.status, 200);
+}
+
+async fn a_wrong_current_password_changes_nothing(server: TestServer) {
+    let client = server.signed_up("ada").await;
+    let answer = client.change_password("not the password", "another password").await;
+    assert_eq!(answer.assert_problem(403), "wrong_password");
+    assert_eq!(server.client().login("ada", PASSWORD).await.status, 200);
+}
+
+async fn the_list_of_sessions_shows_where_the_account_is_signed_in(server: TestServer) {
+    let mut phone = server.client().with_header("user-agent", "A phone");
+    phone.register("ada").await;
+    server.step_seconds(60);
+    let mut laptop = server.client().with_header("user-agent", "A laptop");
+    laptop.login("ada", PASSWORD).await;
+    server.step_seconds(60);
+    phone.refresh().await;
+    let sessions = phone.sessions().await;
+    let shown: Vec<_> = sessions
+        .iter()
+        .map(|s| (s["user_agent"].as_str().unwrap(), s["current"] == true))
+        .collect();
+    assert_eq!(shown, [("A laptop", false), ("A phone", true)], "newest first");
+    assert_eq!(sessions[1]["ip"], "127.0.0.1");
+    assert_ne!(sessions[1]["last_seen_at"], sessions[1]["created_at"]);
+    assert_eq!(sessions[1]["id"], phone.me().await.json()["session_id"]);
+}

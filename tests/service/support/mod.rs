@@ -1,0 +1,33 @@
+//! The harness: a fresh server on a free port with a fresh database for each test, and clients with intent-named
+//! methods.
+
+mod client;
+mod process;
+mod proxy;
+mod server;
+mod services;
+
+pub(crate) use client::{Client, PASSWORD};
+pub(crate) use process::{ServerProcess, free_port};
+pub(crate) use proxy::Proxy;
+pub(crate) use server::{SECRET, Storage, TestServer};
+pub(crate) use services::{fresh_database, fresh_key_prefix, redis_url};
+
+/// Runs each scenario (an `async fn(TestServer)`) on both pairs of storages.
+macro_rules! on_both_storages {
+    ($($scenario:ident),+ $(,)?) => {
+        mod on_sqlite_and_memory {
+            $(#[tokio::test] async fn $scenario() {
+                let server = crate::support::TestServer::start(crate::support::Storage::SqliteAndMemory).await;
+                super::$scenario(server).await;
+            })+
+        }
+        mod on_postgres_and_valkey {
+            $(#[tokio::test] async fn $scenario() {
+                let server = crate::support::TestServer::start(crate::support::Storage::PostgresAndValkey).await;
+                super::$scenario(server).await;
+            })+
+        }
+    };
+}
+pub(crate) use on_both_storages;

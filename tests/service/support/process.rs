@@ -1,0 +1,138 @@
+//! The server as a process of its own: for start, signals, logs and exit codes.
+
+use std::collections::VecDeque;
+use std::process::{ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
+use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+
+use super::{Client, SECRET};
+
+/// A process that runs in an empty folder of its own, and is killed when the test ends.
+pub(crate) struct ServerProcess {
+    child: Child,
+    pub(crate) folder: TempDir,
+    output: Arc<Mutex<VecDeque<String>>>,
+    readers: Vec<JoinHandle<()>>,
+}
+
+impl ServerProcess {
+    /// Starts `slipway` with nothing but these settings in its environment, in development mode on free ports unless
+    /// they say otherwise.
+    pub(crate) fn start(settings: &[(&str, &str)]) -> Self {
+        let defaults = [
+            ("LISTEN", "127.0.0.1:0"),
+            ("METRICS_LISTEN", "127.0.0.1:0"),
+            ("ARGON2_MEMORY_KIB", "64"),
+        ];
+        Self::run(&[], &[&defaults, settings].concat())
+    }
+
+    /// Starts `slipway` in production mode on `database_url`, listening on `port`.
+    pub(crate) fn start_in_production(database_url: &str, port: u16, settings: &[(&str, &str)]) -> Self {
+        let listen = format!("127.0.0.1:{port}");
+        let production = [
+            ("SLIPWAY_ENV", "production"),
+            ("DATABASE_URL", database_url),
+            ("JWT_SECRET", SECRET),
+            ("LISTEN", &listen),
+        ];
+        Self::start(&[&production, settings].concat())
+    }
+
+    /// Runs `slipway` with these arguments and settings, and nothing else in its environment.
+    pub(crate) fn run(arguments: &[&str], settings: &[(&str, &str)]) -> Self {
+        let folder = TempDir::new().unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_slipway"))
+            .args(arguments)
+            .current_dir(folder.path())
+            .env_clear()
+            .envs(settings.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let output = Arc::default();
+        let readers = vec![
+            read(child.stdout.take().unwrap(), Arc::clone(&output)),
+            read(child.stderr.take().unwrap(), Arc::clone(&output)),
+        ];
+        Self {
+            child,
+            folder,
+            output,
+            readers,
+        }
+    }
+
+    /// Everything that was printed so far, logs and messages alike.
+    pub(crate) fn output(&self) -> String {
+        let lines = self.output.lock().unwrap();
+        lines.iter().map(|line| format!("{line}\n")).collect()
+    }
+
+    /// Waits until a line that contains `text` was printed, and returns it.
+    pub(crate) async fn await_line(&self, text: &str) -> String {
+        for _ in 0..600 {
+            if let Some(line) = self.output().lines().find(|line| line.contains(text)) {
+                return line.to_owned();
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+        panic!("no line with {text:?} within 30 s in:\n{}", self.output());
+    }
+
+    /// A client of the server, at the URL that its start-up block names.
+    pub(crate) async fn client(&self) -> Client {
+        let line = self.await_line("Demo page").await;
+        let url = line.split_whitespace().last().unwrap().trim_end_matches('/');
+        let client = Client::new(url);
+        client.await_ready().await;
+        client
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.child.id().expect("the process runs").to_string();
+        let status = std::process::Command::new("kill").args(["-s", name, &pid]).status();
+        assert!(status.unwrap().success());
+    }
+
+    pub(crate) fn has_exited(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
+    /// Waits for the end of the process and of its output.
+    pub(crate) async fn exit(&mut self, within: Duration) -> ExitStatus {
+        let status = timeout(within, self.child.wait()).await;
+        let status = status.unwrap_or_else(|_| panic!("still running after {within:?}:\n{}", self.output()));
+        for reader in self.readers.drain(..) {
+            reader.await.unwrap();
+        }
+        status.unwrap()
+    }
+}
+
+fn read(stream: impl AsyncRead + Unpin + Send + 'static, output: Arc<Mutex<VecDeque<String>>>) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        let mut lines = BufReader::new(stream).lines();
+        while let Ok(Some(line)) = lines.next_line().await {
+            output.lock().unwrap().push_back(line);
+        }
+    })
+}
+
+/// A port that is free at the moment.
+pub(crate) fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
+}

@@ -1,0 +1,91 @@
+//! A TCP proxy between the server and what it depends on, which cuts, stalls and refuses on command.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    Forward,
+    /// Connections are cut, new ones are closed at once.
+    Cut,
+    /// Connections stay open and nothing comes through.
+    Stall,
+}
+
+/// Forwards to `target` until told otherwise.
+#[derive(Clone)]
+pub(crate) struct Proxy {
+    address: SocketAddr,
+    mode: Arc<watch::Sender<Mode>>,
+}
+
+impl Proxy {
+    pub(crate) async fn to(target: &str) -> Self {
+        let target: SocketAddr = target.parse().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (mode, changes) = watch::channel(Mode::Forward);
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                tokio::spawn(forward(client, target, changes.clone()));
+            }
+        });
+        Self {
+            address,
+            mode: Arc::new(mode),
+        }
+    }
+
+    /// A proxy in front of the host and port of `url`, and the URL through it.
+    pub(crate) async fn before(url: &str) -> (Self, String) {
+        let authority = url.split("://").nth(1).unwrap().split('/').next().unwrap();
+        let host = authority.rsplit('@').next().unwrap();
+        let proxy = Self::to(host).await;
+        let through = url.replace(host, &proxy.address.to_string());
+        (proxy, through)
+    }
+
+    pub(crate) fn cut(&self) {
+        self.mode.send_replace(Mode::Cut);
+    }
+
+    pub(crate) fn stall(&self) {
+        self.mode.send_replace(Mode::Stall);
+    }
+
+    pub(crate) fn restore(&self) {
+        self.mode.send_replace(Mode::Forward);
+    }
+}
+
+async fn forward(mut client: TcpStream, target: SocketAddr, mut mode: watch::Receiver<Mode>) {
+    let mut server = None;
+    loop {
+        let now = *mode.borrow_and_update();
+        match now {
+            Mode::Cut => return,
+            Mode::Stall => {
+                if mode.changed().await.is_err() {
+                    return;
+                }
+            }
+            Mode::Forward => {
+                if server.is_none() {
+                    let Ok(stream) = TcpStream::connect(target).await else {
+                        return;
+                    };
+                    server = Some(stream);
+                }
+                let Some(server) = &mut server else { return };
+                tokio::select! {
+                    _ = copy_bidirectional(&mut client, server) => return,
+                    changed = mode.changed() => if changed.is_err() { return },
+                }
+            }
+        }
+    }
+}

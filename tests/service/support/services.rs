@@ -1,0 +1,76 @@
+//! Real PostgreSQL and Valkey: those that `tests/services run` announces in the environment, else a pair of our own
+//! that `tests/services hold` keeps until this process ends.
+
+use std::collections::HashMap;
+use std::env;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+
+use sea_orm::{ConnectionTrait, Database};
+use uuid::Uuid;
+
+struct Services {
+    urls: HashMap<String, String>,
+    /// Its standard input closes when this process ends, however it ends, and then the servers are stopped.
+    _holder: Option<Child>,
+}
+
+fn services() -> &'static Services {
+    static SERVICES: OnceLock<Services> = OnceLock::new();
+    SERVICES.get_or_init(|| {
+        let names = ["TEST_POSTGRES_URL", "TEST_REDIS_URL"];
+        let announced = names.map(|name| env::var(name).map(|url| (name.to_owned(), url)));
+        if let [Ok(postgres), Ok(redis)] = announced {
+            return Services {
+                urls: HashMap::from([postgres, redis]),
+                _holder: None,
+            };
+        }
+        let mut holder = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/services"))
+            .arg("hold")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("tests/services cannot be run");
+        let lines = BufReader::new(holder.stdout.take().unwrap())
+            .lines()
+            .map(Result::unwrap);
+        let urls: HashMap<_, _> = lines
+            .take_while(|line| line != "ready")
+            .filter_map(|line| {
+                line.split_once('=')
+                    .map(|(name, url)| (name.to_owned(), url.to_owned()))
+            })
+            .collect();
+        assert_eq!(
+            urls.len(),
+            2,
+            "PostgreSQL and Valkey could not be started; tests/services says why above"
+        );
+        Services {
+            urls,
+            _holder: Some(holder),
+        }
+    })
+}
+
+/// The URL of a new, empty PostgreSQL database.
+pub(crate) async fn fresh_database() -> String {
+    let server = &services().urls["TEST_POSTGRES_URL"];
+    let name = format!("test_{}", Uuid::now_v7().simple());
+    let db = Database::connect(server).await.unwrap();
+    db.execute_unprepared(&format!("CREATE DATABASE {name}")).await.unwrap();
+    db.close().await.unwrap();
+    format!("{}/{name}", server.rsplit_once('/').unwrap().0)
+}
+
+/// The URL of the Valkey that all tests share; a key prefix keeps them apart.
+pub(crate) fn redis_url() -> String {
+    services().urls["TEST_REDIS_URL"].clone()
+}
+
+/// A prefix that no other test uses.
+pub(crate) fn fresh_key_prefix() -> String {
+    format!("{}:", Uuid::now_v7().simple())
+}
