@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use slipway::app::App;
 use slipway::clock::Clock;
-use slipway::config::{Config, ConfigError, Options};
+use slipway::config::{Config, ConfigError, DatabaseConfig, Options};
 use slipway::server::Signals;
 use slipway::{api, store, telemetry};
 
@@ -88,9 +88,9 @@ async fn serve(options: &Options) -> Result<(), ConfigError> {
 
 async fn migrate(options: &Options) -> Result<(), ConfigError> {
     telemetry::init_logs(options)?;
-    let config = Config::from_options(options)?;
+    let database = DatabaseConfig::from_options(options)?;
     let explain = |error| ConfigError(format!("DATABASE_URL could not be migrated: {error}"));
-    let store = store::connect(&config.database).await.map_err(explain)?;
+    let store = store::connect(&database).await.map_err(explain)?;
     store::migrate(&store).await.map_err(explain)?;
     store.close().await;
     println!("the schema is up to date");

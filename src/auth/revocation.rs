@@ -19,7 +19,7 @@ use crate::telemetry::{CacheLookup, Metrics};
 
 /// The mark that says that the copy in the cache is whole.
 const COPY_IS_WHOLE: &str = "revoked:whole";
-/// The mark is renewed far more often than it expires; it expires so that a prefix that nobody uses leaves nothing.
+/// It expires so that a prefix that nobody uses any more leaves nothing; the next copy is one query.
 const WHOLE_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 /// How often a copy that missed a revocation is made anew until that works.
 const REPAIR_EVERY: Duration = Duration::from_secs(1);

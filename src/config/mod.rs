@@ -146,15 +146,11 @@ impl Config {
         if production {
             refuse_what_production_needs(options)?;
         }
-        let database_url = options
-            .database_url
-            .clone()
-            .unwrap_or_else(|| "sqlite:data/slipway.db".to_owned());
-        check_database_url(&database_url)?;
+        let database = DatabaseConfig::from_options(options)?;
         if let Some(url) = &options.redis_url {
             check_redis_url(url)?;
         }
-        let secrets = token_secrets::token_secrets(options, &database_url)?;
+        let secrets = token_secrets::token_secrets(options, database.url.expose())?;
         let listen = Listen::parse("LISTEN", &options.listen)?;
         let metrics_listen = match options.metrics_listen.as_str() {
             "off" => None,
@@ -169,10 +165,7 @@ impl Config {
             environment: options.slipway_env,
             listen,
             metrics_listen,
-            database: DatabaseConfig {
-                url: Secret::new(database_url),
-                max_connections: options.database_max_connections.get(),
-            },
+            database,
             cache: CacheConfig {
                 url: options.redis_url.clone().map(Secret::new),
                 key_prefix: options.cache_key_prefix.clone(),
@@ -195,7 +188,7 @@ impl Config {
                 None if production => "",
                 None => "http://localhost:5173,http://127.0.0.1:5173",
             })?,
-            trusted_proxies: options.trusted_proxies.clone(),
+            trusted_proxies: trusted_proxies(&options.trusted_proxies)?,
             rate_limits: RateLimitConfig {
                 per_address: options.rate_limit_per_address,
                 per_account: options.rate_limit_per_account,
@@ -210,6 +203,27 @@ impl Config {
             max_connections: options.max_connections.max(1) as usize,
             drain: Duration::from_secs(options.drain_seconds.unwrap_or(if production { 20 } else { 0 }).into()),
             startup_patience: Duration::from_secs(if production { 60 } else { 0 }),
+        })
+    }
+}
+
+impl DatabaseConfig {
+    /// The part of the configuration that concerns the database.
+    ///
+    /// # Errors
+    /// When DATABASE_URL is not understood, or missing in production.
+    pub fn from_options(options: &Options) -> Result<Self, ConfigError> {
+        let url = match &options.database_url {
+            Some(url) => url,
+            None if options.slipway_env == Environment::Production => {
+                return Err(ConfigError(DATABASE_URL_IS_MISSING.to_owned()));
+            }
+            None => "sqlite:data/slipway.db",
+        };
+        check_database_url(url)?;
+        Ok(Self {
+            url: Secret::new(url),
+            max_connections: options.database_max_connections.get(),
         })
     }
 }
@@ -241,11 +255,13 @@ impl Listen {
     }
 }
 
+const DATABASE_URL_IS_MISSING: &str = "DATABASE_URL is missing (postgres://user:password@host/name)";
+
 /// Lists everything that a production server may not guess, so that one start shows all of it.
 fn refuse_what_production_needs(options: &Options) -> Result<(), ConfigError> {
     let mut wrong = Vec::new();
     if options.database_url.is_none() {
-        wrong.push("DATABASE_URL is missing (postgres://user:password@host/name)");
+        wrong.push(DATABASE_URL_IS_MISSING);
     }
     if options.jwt_secret.is_none() {
         wrong.push("JWT_SECRET is missing (make one with: openssl rand -base64 48)");
@@ -261,6 +277,19 @@ fn refuse_what_production_needs(options: &Options) -> Result<(), ConfigError> {
     } else {
         Err(ConfigError(format!("SLIPWAY_ENV=production: {}", wrong.join("; "))))
     }
+}
+
+fn trusted_proxies(list: &str) -> Result<Vec<IpNet>, ConfigError> {
+    let networks = list.split(',').map(str::trim).filter(|network| !network.is_empty());
+    let parse = |network: &str| {
+        network.parse().map_err(|_| {
+            ConfigError(format!(
+                "TRUSTED_PROXIES has {network:?}, which is not a network: use CIDRs such as 10.0.0.0/16, separated by \
+                 commas"
+            ))
+        })
+    };
+    networks.map(parse).collect()
 }
 
 fn check_argon2(options: &Options) -> Result<(), ConfigError> {

@@ -3,7 +3,6 @@
 use std::num::NonZeroU32;
 
 use clap::{Parser, ValueEnum};
-use ipnet::IpNet;
 
 /// The settings of `slipway serve` as they were given, before defaults that depend on one another are filled in.
 /// Not `Debug`: it holds secrets in clear text.
@@ -84,8 +83,8 @@ pub struct Options {
 
     /// Proxies whose X-Forwarded-For is believed, as CIDRs separated by commas. A range that is too wide lets clients
     /// choose the address that rate limits see
-    #[arg(long, env = "TRUSTED_PROXIES", value_delimiter = ',')]
-    pub trusted_proxies: Vec<IpNet>,
+    #[arg(long, env = "TRUSTED_PROXIES", default_value = "")]
+    pub trusted_proxies: String,
 
     /// Requests a minute and route on /register, /login, /refresh and /password from one client address (an IPv6 /64);
     /// 0 turns the limit off and invites password guessing

@@ -7,31 +7,28 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hyper::rt::{Read, ReadBufCursor, Write};
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Sleep, sleep};
 
 /// From the first byte of a request to the last of its headers.
 const HEAD_DEADLINE: Duration = Duration::from_secs(10);
 /// How long the other side may refuse to take a byte of an answer.
 const WRITE_STALL: Duration = Duration::from_secs(30);
 
-/// Tells the connection what its request is doing. Clones share it.
+/// Tells the connection what its request is doing: counts the beginnings and ends of answers, so it is odd while one is
+/// being made. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub(super) struct RequestPhase(Arc<AtomicBool>);
+pub(super) struct RequestPhase(Arc<AtomicU64>);
 
 impl RequestPhase {
     /// The head of a request has arrived and it is being answered, until the guard is dropped.
     pub(super) fn answering(&self) -> Answering {
-        self.0.store(true, Ordering::Release);
+        self.0.fetch_add(1, Ordering::Release);
         Answering(self.clone())
-    }
-
-    fn is_answering(&self) -> bool {
-        self.0.load(Ordering::Acquire)
     }
 }
 
@@ -40,7 +37,7 @@ pub(super) struct Answering(RequestPhase);
 
 impl Drop for Answering {
     fn drop(&mut self) {
-        self.0.0.store(false, Ordering::Release);
+        self.0.0.fetch_add(1, Ordering::Release);
     }
 }
 
@@ -48,8 +45,10 @@ impl Drop for Answering {
 pub(super) struct IoDeadlines<S> {
     stream: S,
     phase: RequestPhase,
+    /// Runs from the first byte of a head on.
     reading_head: Option<Pin<Box<Sleep>>>,
-    was_answering: bool,
+    /// The phase in which that byte came.
+    reading_since: u64,
     writing: Option<Pin<Box<Sleep>>>,
 }
 
@@ -59,8 +58,8 @@ impl<S> IoDeadlines<S> {
             stream,
             phase,
             // A new connection that says nothing is cut off like one that says half a request.
-            reading_head: Some(Box::pin(sleep_until(Instant::now() + HEAD_DEADLINE))),
-            was_answering: false,
+            reading_head: Some(deadline(HEAD_DEADLINE)),
+            reading_since: 0,
             writing: None,
         }
     }
@@ -69,26 +68,23 @@ impl<S> IoDeadlines<S> {
 impl<S: Read + Unpin> Read for IoDeadlines<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        if this.phase.is_answering() {
-            // The rest is a body, which the request deadline covers.
+        let phase = this.phase.0.load(Ordering::Acquire);
+        if phase != this.reading_since {
+            // That head is complete: what follows is its body, which the request deadline covers, or idle time.
+            this.reading_since = phase;
             this.reading_head = None;
-            this.was_answering = true;
-            return Pin::new(&mut this.stream).poll_read(cx, buffer);
         }
-        match Pin::new(&mut this.stream).poll_read(cx, buffer) {
+        let result = Pin::new(&mut this.stream).poll_read(cx, buffer);
+        let is_answering = phase % 2 == 1;
+        if is_answering {
+            return result;
+        }
+        match result {
             Poll::Ready(result) => {
-                this.was_answering = false;
-                this.reading_head
-                    .get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + HEAD_DEADLINE)));
+                this.reading_head.get_or_insert_with(|| deadline(HEAD_DEADLINE));
                 Poll::Ready(result)
             }
-            Poll::Pending => {
-                if std::mem::take(&mut this.was_answering) {
-                    // Between two requests: idle, with no hurry.
-                    this.reading_head = None;
-                }
-                poll_deadline(&mut this.reading_head, cx)
-            }
+            Poll::Pending => poll_deadline(&mut this.reading_head, cx),
         }
     }
 }
@@ -99,8 +95,7 @@ impl<S: Write + Unpin> IoDeadlines<S> {
             self.writing = None;
             return result;
         }
-        self.writing
-            .get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + WRITE_STALL)));
+        self.writing.get_or_insert_with(|| deadline(WRITE_STALL));
         poll_deadline(&mut self.writing, cx)
     }
 }
@@ -132,6 +127,10 @@ impl<S: Write + Unpin> Write for IoDeadlines<S> {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
+}
+
+fn deadline(after: Duration) -> Pin<Box<Sleep>> {
+    Box::pin(sleep(after))
 }
 
 /// Pending until the deadline, then an error.

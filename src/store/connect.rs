@@ -32,7 +32,7 @@ pub async fn connect(config: &DatabaseConfig) -> Result<Store, StoreError> {
         let _ = DirBuilder::new().recursive(true).mode(0o700).create(folder);
     }
     let url = match sqlite_path {
-        Some(path) if !path.contains('?') => format!("sqlite:{path}?mode=rwc"),
+        Some(path) if !path.contains('?') && path != ":memory:" => format!("sqlite:{path}?mode=rwc"),
         _ => url.to_owned(),
     };
     let mut options = ConnectOptions::new(url);
@@ -45,6 +45,13 @@ pub async fn connect(config: &DatabaseConfig) -> Result<Store, StoreError> {
         .test_before_acquire(false)
         .test_before_acquire_if_idle_for(TEST_IF_IDLE_FOR)
         .sqlx_logging(false);
+    if sqlite_path.is_some_and(|path| path.starts_with(":memory:")) {
+        // Each connection would have a database of its own, and it would end with the connection.
+        options
+            .max_connections(1)
+            .idle_timeout(None::<Duration>)
+            .max_lifetime(None::<Duration>);
+    }
     if sqlite_path.is_some() {
         options.map_sqlx_sqlite_opts(|sqlite| {
             sqlite
