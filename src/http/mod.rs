@@ -93,7 +93,7 @@ impl Pipeline {
             method = method.as_str(),
             route = route.pattern,
             status,
-            duration_ms = duration.as_secs_f64() * 1000.0,
+            duration_ms = milliseconds(duration),
             client = address.map(tracing::field::display),
             user_id = context.user_id().map(tracing::field::display),
             "request"
@@ -170,6 +170,11 @@ impl Pipeline {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
     }
+}
+
+/// To the microsecond, which is as exact as it is true.
+fn milliseconds(duration: Duration) -> f64 {
+    f64::from(u32::try_from(duration.as_micros()).unwrap_or(u32::MAX)) / 1000.0
 }
 
 /// 204 with `Allow`.
