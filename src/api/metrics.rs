@@ -7,7 +7,7 @@ use poem::web::Data;
 use poem::{FromRequest, Request, RequestBody};
 use poem_openapi::payload::{Json, PlainText};
 use poem_openapi::types::Example;
-use poem_openapi::{ApiResponse, Object, OpenApi};
+use poem_openapi::{ApiResponse, Object, OpenApi, ResponseContent};
 
 use super::RequestContext;
 use super::errors::documented_errors;
@@ -71,10 +71,15 @@ struct Bucket {
 enum MetricsResponse {
     /// Totals, or OpenMetrics text when `Accept` asks for it
     #[oai(status = 200)]
+    Told(MetricsContent),
+}
+
+/// One response with two media types: two responses of the same status would hide one another in the document.
+#[derive(ResponseContent)]
+enum MetricsContent {
     Summary(Json<Summary>),
-    /// OpenMetrics text
-    #[oai(status = 200)]
-    OpenMetrics(PlainText<String>, #[oai(header = "Content-Type")] String),
+    #[oai(content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8")]
+    OpenMetrics(PlainText<String>),
 }
 
 documented_errors! {
@@ -110,12 +115,14 @@ impl MetricsApi {
         wants_text: WantsText,
     ) -> Result<MetricsResponse, MetricsError> {
         state.identify(&token, &context).await?;
-        if wants_text.0 {
-            let (media_type, text) = state.metrics.encode().map_err(|_| Problem::internal())?;
-            return Ok(MetricsResponse::OpenMetrics(PlainText(text), media_type.to_owned()));
-        }
-        let summary = Summary::new(&state.metrics.totals(), ProcessUsage::now());
-        Ok(MetricsResponse::Summary(Json(summary)))
+        let content = if wants_text.0 {
+            let (_media_type, text) = state.metrics.encode().map_err(|_| Problem::internal())?;
+            MetricsContent::OpenMetrics(PlainText(text))
+        } else {
+            let summary = Summary::new(&state.metrics.totals(), ProcessUsage::now());
+            MetricsContent::Summary(Json(summary))
+        };
+        Ok(MetricsResponse::Told(content))
     }
 }
 
@@ -168,5 +175,20 @@ impl Example for Summary {
             cpu_seconds: Some(12.5),
             open_file_descriptors: Some(24),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use poem::IntoResponse;
+
+    use super::*;
+    use crate::telemetry::Metrics;
+
+    #[test]
+    fn the_text_has_the_media_type_that_scrapers_get_elsewhere() {
+        let (media_type, text) = Metrics::default().encode().unwrap();
+        let response = MetricsContent::OpenMetrics(PlainText(text)).into_response();
+        assert_eq!(response.content_type(), Some(media_type));
     }
 }

@@ -2,6 +2,7 @@
 
 mod access_token;
 mod accounts;
+mod argon2id;
 mod credentials;
 mod error;
 mod jwt_crypto;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use argon2::password_hash::phc::PasswordHash;
-use argon2::{Algorithm, Argon2, Params, PasswordHasher as _, PasswordVerifier as _, Version};
+use argon2::{CustomizedPasswordHasher as _, Params, PasswordVerifier as _};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use ring::rand::{SecureRandom, SystemRandom};
@@ -12,15 +12,19 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use super::AuthError;
+use super::argon2id::Argon2id;
 use crate::config::PasswordConfig;
 use crate::telemetry::Metrics;
 
 /// How long a hash may wait for its turn: well inside the request's deadline (10 s), with time left to compute.
 const QUEUE_PATIENCE: Duration = Duration::from_secs(5);
+/// Length of a salt (RFC 9106, section 4).
+const SALT_BYTES: usize = 16;
 
 /// Hashes and verifies passwords, a few at a time. Clones share the turns.
 #[derive(Clone, Debug)]
 pub(super) struct PasswordHasher {
+    argon2id: Argon2id,
     params: Params,
     /// As many hashes as run at once: each takes its memory only while it holds a permit.
     running: Arc<Semaphore>,
@@ -46,6 +50,7 @@ impl PasswordHasher {
         // `Config` has refused at start what this would refuse.
         let params = params(config).unwrap_or_default();
         Self {
+            argon2id: Argon2id::default(),
             decoy: decoy(&params).into(),
             params,
             running: Arc::new(Semaphore::new(config.concurrency)),
@@ -56,23 +61,24 @@ impl PasswordHasher {
 
     /// A PHC string with a random salt.
     pub(super) async fn hash(&self, password: &str) -> Result<String, AuthError> {
-        let (argon2, password) = (self.argon2(), password.to_owned());
-        self.run(move || hash_now(&argon2, &password)).await
+        let (argon2id, params) = (self.argon2id.clone(), self.params.clone());
+        let password = password.to_owned();
+        self.run(move || hash_now(&argon2id, params, &password)).await
     }
 
     /// Compares `password` with a stored hash. Without one (an unknown account) a decoy of the same cost is compared
     /// and the answer is [`Verdict::Wrong`], so that the time tells nothing (R11).
     pub(super) async fn verify(&self, password: &str, stored: Option<&str>) -> Result<Verdict, AuthError> {
-        let (argon2, params) = (self.argon2(), self.params.clone());
+        let (argon2id, params) = (self.argon2id.clone(), self.params.clone());
         let (password, is_known) = (password.to_owned(), stored.is_some());
         let stored = stored.unwrap_or(&self.decoy).to_owned();
         self.run(move || {
             let stored = PasswordHash::new(&stored).map_err(hashing_error)?;
-            if argon2.verify_password(password.as_bytes(), &stored).is_err() || !is_known {
+            if argon2id.verify_password(password.as_bytes(), &stored).is_err() || !is_known {
                 return Ok(Verdict::Wrong);
             }
             if is_weaker(&stored, &params) {
-                return hash_now(&argon2, &password).map(Verdict::RightWithNewHash);
+                return hash_now(&argon2id, params, &password).map(Verdict::RightWithNewHash);
             }
             Ok(Verdict::Right)
         })
@@ -101,19 +107,17 @@ impl PasswordHasher {
         });
         work.await.map_err(hashing_error)?
     }
-
-    fn argon2(&self) -> Argon2<'static> {
-        Argon2::new(Algorithm::Argon2id, Version::V0x13, self.params.clone())
-    }
 }
 
 fn params(config: &PasswordConfig) -> Result<Params, argon2::Error> {
     Params::new(config.memory_kib, config.iterations, config.parallelism, None)
 }
 
-fn hash_now(argon2: &Argon2<'_>, password: &str) -> Result<String, AuthError> {
-    let hash = argon2.hash_password(password.as_bytes()).map_err(hashing_error)?;
-    Ok(hash.to_string())
+fn hash_now(argon2id: &Argon2id, params: Params, password: &str) -> Result<String, AuthError> {
+    let mut salt = [0; SALT_BYTES];
+    SystemRandom::new().fill(&mut salt).map_err(hashing_error)?;
+    let hash = argon2id.hash_password_with_params(password.as_bytes(), &salt, params);
+    Ok(hash.map_err(hashing_error)?.to_string())
 }
 
 fn is_weaker(stored: &PasswordHash, wanted: &Params) -> bool {
@@ -122,10 +126,10 @@ fn is_weaker(stored: &PasswordHash, wanted: &Params) -> bool {
 
 /// A hash of no password: verifying against it costs what verifying a real one costs.
 fn decoy(params: &Params) -> String {
-    let mut random = [0; 16 + 32];
+    let mut random = [0; SALT_BYTES + 32];
     // All zeros would do as well, since the answer is `Wrong` whatever the comparison says.
     let _ = SystemRandom::new().fill(&mut random);
-    let (salt, hash) = random.split_at(16);
+    let (salt, hash) = random.split_at(SALT_BYTES);
     let (m, t, p) = (params.m_cost(), params.t_cost(), params.p_cost());
     let (salt, hash) = (STANDARD_NO_PAD.encode(salt), STANDARD_NO_PAD.encode(hash));
     format!("$argon2id$v=19$m={m},t={t},p={p}${salt}${hash}")
