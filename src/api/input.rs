@@ -178,7 +178,7 @@ checked_string!(
         ),
         example: Some("ada".into()),
         pattern: Some(format!(
-            r"^\s*[A-Za-z0-9._-]{{{},{}}}\s*$",
+            r"^[ \t\n\f\r]*[A-Za-z0-9._-]{{{},{}}}[ \t\n\f\r]*$",
             Username::MIN_LENGTH,
             Username::MAX_LENGTH
         )),
