@@ -15,7 +15,7 @@ mod status;
 use std::sync::Arc;
 
 use poem::endpoint::BoxEndpoint;
-use poem::{EndpointExt, Route};
+use poem::{EndpointExt, IntoEndpoint};
 use poem_openapi::{OpenApiService, Tags};
 
 pub use context::RequestContext;
@@ -89,5 +89,5 @@ fn service() -> OpenApiService<Apis, ()> {
 
 /// All routes: the API, its document, Swagger UI and the demo client.
 pub fn endpoint(state: Arc<State>) -> BoxEndpoint<'static> {
-    pages::add_to(Route::new().nest("/", service())).data(state).boxed()
+    pages::Site::new(service().into_endpoint()).data(state).boxed()
 }

@@ -1,6 +1,7 @@
 //! What is served besides the API: its document, Swagger UI and the demo client, all from the binary.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::sync::OnceLock;
 
@@ -9,8 +10,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
-use poem::http::{HeaderValue, StatusCode, header};
-use poem::{Endpoint, IntoResponse, Request, Response, Route, get};
+use poem::error::MethodNotAllowedError;
+use poem::http::{HeaderValue, Method, StatusCode, header};
+use poem::{Endpoint, Request, Response};
 use ring::digest;
 
 use super::{openapi_json, service};
@@ -106,11 +108,33 @@ enum Source {
     Made(fn() -> String),
 }
 
-/// Adds every page to `routes`.
-pub(super) fn add_to(routes: Route) -> Route {
-    all().fold(routes, |routes, (path, media_type, policy, source)| {
-        routes.at(*path, get(Page::new(media_type, policy, *source)))
-    })
+/// The pages, and the API behind them. A page is found by its exact path before poem's router is asked, which a nested
+/// route would do for every request of the API as well.
+pub(super) struct Site<E> {
+    pages: HashMap<&'static str, Page>,
+    api: E,
+}
+
+impl<E> Site<E> {
+    pub(super) fn new(api: E) -> Self {
+        let pages = all().map(|(path, media_type, policy, source)| (*path, Page::new(media_type, policy, *source)));
+        Self {
+            pages: pages.collect(),
+            api,
+        }
+    }
+}
+
+impl<E: Endpoint<Output = Response>> Endpoint for Site<E> {
+    type Output = Response;
+
+    async fn call(&self, request: Request) -> poem::Result<Response> {
+        match self.pages.get(request.uri().path()) {
+            None => self.api.call(request).await,
+            Some(page) if matches!(*request.method(), Method::GET | Method::HEAD) => Ok(page.answer(&request)),
+            Some(_) => Err(MethodNotAllowedError.into()),
+        }
+    }
 }
 
 /// Every page's path with its method.
@@ -177,10 +201,8 @@ impl Compressed {
     }
 }
 
-impl Endpoint for Page {
-    type Output = Response;
-
-    async fn call(&self, request: Request) -> poem::Result<Response> {
+impl Page {
+    fn answer(&self, request: &Request) -> Response {
         let page = self.compressed();
         let response = Response::builder()
             .header(header::ETAG, page.etag.clone())
@@ -190,18 +212,17 @@ impl Endpoint for Page {
             .header(header::CONTENT_SECURITY_POLICY, self.policy);
         let known = request.header(header::IF_NONE_MATCH).unwrap_or_default();
         if known.split(',').any(|etag| page.etag == etag.trim()) {
-            return Ok(response.status(StatusCode::NOT_MODIFIED).finish());
+            return response.status(StatusCode::NOT_MODIFIED).finish();
         }
         let response = response.content_type(self.media_type);
         let accepted = request.header(header::ACCEPT_ENCODING).unwrap_or_default();
-        Ok(if accepted.contains("gzip") {
+        if accepted.contains("gzip") {
             response
                 .header(header::CONTENT_ENCODING, "gzip")
                 .body(page.gzip.clone())
-                .into_response()
         } else {
-            response.body(page.decompressed()).into_response()
-        })
+            response.body(page.decompressed())
+        }
     }
 }
 
