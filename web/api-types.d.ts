@@ -22,7 +22,7 @@ type Body<P extends Path, M extends Method> =
 type Parameters<P extends Path, M extends Method> =
   Operation<P, M> extends { parameters: { path: infer V } } ? { path: V } : { path?: undefined };
 type Query<P extends Path, M extends Method> =
-  Operation<P, M> extends { parameters: { query?: infer Q extends object } } ? { query?: Q } : { query?: undefined };
+  Operation<P, M> extends { parameters: { query?: infer Q } } ? { query?: Q } : { query?: undefined };
 
 export type Options<P extends Path, M extends Method> = Body<P, M> &
   Parameters<P, M> &

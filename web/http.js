@@ -61,15 +61,15 @@ export async function send(method, path, options) {
 
 /**
  * @param {string} path
- * @param {object} [parameters]
- * @param {object} [query]
+ * @param {unknown} parameters
+ * @param {unknown} query
  */
-function address(path, parameters = {}, query = {}) {
-  const filled = Object.entries(parameters).reduce(
+function address(path, parameters, query) {
+  const filled = Object.entries(parameters ?? {}).reduce(
     (filled, [name, value]) => filled.replace(`{${name}}`, encodeURIComponent(value)),
     path,
   );
-  const search = new URLSearchParams(Object.entries(query)).toString();
+  const search = new URLSearchParams(Object.entries(query ?? {})).toString();
   return search ? `${filled}?${search}` : filled;
 }
 

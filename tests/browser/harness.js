@@ -85,7 +85,7 @@ export async function startBrowser() {
  */
 export async function onDevice(browser, url, use, { allowedHosts = [], ...options } = {}) {
   const context = await browser.newContext({ baseURL: url, ...options });
-  context.setDefaultTimeout(15_000);
+  context.setDefaultTimeout(8_000);
   const hosts = new Set([new URL(url).host, ...allowedHosts]);
   /** @type {string[]} */
   const faults = [];
