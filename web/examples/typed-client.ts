@@ -1,42 +1,37 @@
-import createClient, { type Middleware } from "openapi-fetch";
+import createClient from "openapi-fetch";
 import type { paths } from "../openapi";
 
-let accessToken: string | undefined;
-let refreshing: Promise<void> | undefined;
+/** A client of the API at `baseUrl`, which may be another origin of the same site. */
+export function connect(baseUrl: string) {
+  let accessToken: string | undefined;
+  let refreshing: Promise<void> | undefined;
 
-// "include" sends and stores the refresh cookie although the API is another origin.
-export const api = createClient<paths>({ baseUrl: "http://localhost:8000", credentials: "include" });
+  const send = (request: Request) => {
+    const copy = request.clone(); // A body can be read only once, and this request may be sent twice.
+    if (accessToken) copy.headers.set("Authorization", `Bearer ${accessToken}`);
+    return fetch(copy);
+  };
 
-export function setAccessToken(token: string | undefined) {
-  accessToken = token;
+  const api = createClient<paths>({
+    baseUrl,
+    credentials: "include", // Sends and stores the refresh cookie, although the API is another origin.
+    async fetch(request) {
+      const response = await send(request);
+      if (response.status !== 401 || !accessToken || request.url.endsWith("/refresh")) return response;
+      await refresh();
+      return accessToken ? send(request) : response;
+    },
+  });
+
+  /** On page load, and when the access token has expired. All callers wait for the same request. */
+  const refresh = () =>
+    (refreshing ??= api
+      .POST("/refresh")
+      .then(({ data, response }) => {
+        // Only 401 means signed out; a failing server does not.
+        if (data || response.status === 401) accessToken = data?.access_token;
+      })
+      .finally(() => (refreshing = undefined)));
+
+  return { api, refresh, useAccessToken: (token: string | undefined) => (accessToken = token) };
 }
-
-// All callers wait for one refresh. Only a 401 means signed out: other errors pass.
-export function refresh() {
-  refreshing ??= api
-    .POST("/refresh")
-    .then(({ data, response }) => {
-      if (data || response.status === 401) setAccessToken(data?.access_token);
-    })
-    .finally(() => (refreshing = undefined));
-  return refreshing;
-}
-
-const retries = new Map<string, Request>();
-const authentication: Middleware = {
-  onRequest({ request, id }) {
-    if (accessToken) request.headers.set("Authorization", `Bearer ${accessToken}`);
-    if (accessToken) retries.set(id, request.clone());
-    return request;
-  },
-  async onResponse({ response, id }) {
-    const retry = retries.get(id);
-    retries.delete(id);
-    if (response.status !== 401 || !retry) return;
-    await refresh();
-    if (!accessToken) return;
-    retry.headers.set("Authorization", `Bearer ${accessToken}`);
-    return fetch(retry);
-  },
-};
-api.use(authentication);
