@@ -3,7 +3,9 @@
 import { h, svg } from "./dom.js";
 
 const HEIGHT = 180;
-const MARGIN = { top: 12, right: 14, bottom: 24, left: 56 };
+const MARGIN = { top: 8, right: 8, bottom: 24, left: 60 };
+/** Below this width every second minute is named. */
+const NARROW = 420;
 
 /** @typedef {{ at: number } & { [key: string]: number | null }} ChartPoint */
 /** @typedef {{ key: string, label: string }} Series told apart by colour and by dashes, and named in the legend */
@@ -22,11 +24,12 @@ export function lineChart(title, series, format, { windowMs, leastTop }) {
   const values = series.map(() => h("output", { "aria-live": "off" }, "–"));
   const legend = series.map(({ label }, i) => h("li", { class: `key-${i + 1}` }, `${label} `, values[i]));
   const moment = h("span", { class: "moment" }, "now");
+  const frame = h("div", {}, picture);
   const element = h(
     "figure",
     { class: "chart" },
-    h("figcaption", {}, h("h3", {}, title), h("ul", {}, ...legend), moment),
-    picture,
+    h("figcaption", {}, h("h3", {}, title), moment, h("ul", {}, ...legend)),
+    frame,
   );
 
   /** @type {ChartPoint[]} */
@@ -61,11 +64,12 @@ export function lineChart(title, series, format, { windowMs, leastTop }) {
   }
 
   function minutes() {
-    const count = Math.round(windowMs / 60_000);
+    const every = width < NARROW ? 2 : 1;
+    const count = Math.floor(windowMs / 60_000 / every);
     return Array.from({ length: count + 1 }, (_, i) => {
-      const label = i === 0 ? "now" : `−${i} min`;
+      const label = i === 0 ? "now" : `−${i * every} min`;
       const anchor = i === 0 ? "end" : "middle";
-      return svg("text", { x: x(end - i * 60_000), y: HEIGHT - 6, "text-anchor": anchor }, label);
+      return svg("text", { x: x(end - i * every * 60_000), y: HEIGHT - 6, "text-anchor": anchor }, label);
     });
   }
 
@@ -112,9 +116,9 @@ export function lineChart(title, series, format, { windowMs, leastTop }) {
     showValues();
   });
   new ResizeObserver(() => {
-    width = Math.max(240, element.clientWidth);
+    width = Math.max(200, frame.clientWidth);
     redraw();
-  }).observe(element);
+  }).observe(frame);
 
   return {
     element,
@@ -128,7 +132,7 @@ export function lineChart(title, series, format, { windowMs, leastTop }) {
 }
 
 /**
- * A top and a step out of 1, 2 and 5, with two to five steps.
+ * A top, and a step that is 1, 2 or 5 times a power of ten, so that two to four steps lead there.
  *
  * @param {number} highest
  */

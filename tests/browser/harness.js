@@ -51,8 +51,12 @@ export async function startServer(settings = {}) {
     },
   });
   const exited = new Promise((resolve) => server.once("exit", resolve));
+  let output = "";
+  let isStopping = false;
+  server.once("exit", (code, signal) => {
+    if (!isStopping) console.error(`the server ended by itself (${code ?? signal}):\n${output}`);
+  });
   const url = await new Promise((resolve, reject) => {
-    let output = "";
     const lines = createInterface(server.stderr);
     lines.on("line", (line) => {
       output += `${line}\n`;
@@ -62,6 +66,7 @@ export async function startServer(settings = {}) {
     lines.on("close", () => reject(new Error(`the server did not start:\n${output}`)));
   });
   const stop = async () => {
+    isStopping = true;
     server.kill("SIGKILL");
     await exited;
   };
