@@ -79,6 +79,8 @@ function showConnection() {
     ),
   );
   connection.addEventListener("restored", () => {
+    // The button that may have the focus is about to go.
+    if (place.contains(document.activeElement)) main.focus();
     place.replaceChildren();
     notify("Connected again.");
   });

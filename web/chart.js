@@ -132,12 +132,12 @@ export function lineChart(title, series, format, { windowMs, leastTop }) {
 }
 
 /**
- * A top, and a step that is 1, 2 or 5 times a power of ten, so that two to four steps lead there.
+ * A top, and a step that is 1, 2 or 5 times a power of ten, so that two to five steps lead there.
  *
  * @param {number} highest
  */
 function niceScale(highest) {
-  const rough = highest / 3;
+  const rough = highest / 4;
   const magnitude = 10 ** Math.floor(Math.log10(rough));
   const step = magnitude * ([1, 2, 5, 10].find((factor) => factor * magnitude >= rough) ?? 10);
   return { top: Math.ceil(highest / step - 1e-9) * step, step };

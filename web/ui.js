@@ -55,11 +55,12 @@ export function loaded(signal, waiting, get, show) {
  * @param {string} waiting
  * @param {() => Promise<void>} action
  * @param {Record<string, unknown>} [attributes]
+ * @param {() => Promise<boolean>} [ask] whether to do it
  */
-export function actionButton(label, waiting, action, attributes = {}) {
+export function actionButton(label, waiting, action, attributes = {}, ask = async () => true) {
   const button = h("button", { type: "button", onclick: press, ...attributes }, label);
   async function press() {
-    if (isBusy(button)) return;
+    if (isBusy(button) || !(await ask())) return;
     try {
       await busy(button, waiting, action);
     } catch (error) {

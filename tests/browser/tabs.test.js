@@ -86,10 +86,12 @@ for (const [how, prepare] of /** @type {const} */ ([
         await signUp(first, newName());
         await second.goto("/#/account");
         await heading(second, "Your account");
+        await first.bringToFront();
         await first.getByRole("link", { name: "Sessions" }).click();
         await first.getByRole("button", { name: "Sign out everywhere" }).click();
         await first.getByRole("dialog").getByRole("button", { name: "Sign out everywhere" }).click();
         await heading(first, "Sign in");
+        await second.bringToFront();
         // With a channel the other tab follows by itself; without one its next request finds out.
         if (prepare === withoutCourtesies) await second.getByRole("link", { name: "Sessions" }).click();
         await shown(second, "Your session has ended.");
@@ -104,9 +106,11 @@ for (const [how, prepare] of /** @type {const} */ ([
         await signUp(first, ada);
         await second.goto("/#/account");
         await second.getByRole("heading", { name: ada, level: 2 }).waitFor();
+        await first.bringToFront();
         await first.getByRole("button", { name: "Sign out" }).click();
         await heading(first, "Sign in");
         await signUp(first, grace);
+        await second.bringToFront();
         if (prepare === withoutCourtesies) {
           await second.getByRole("link", { name: "Sessions" }).click();
           await second.getByText("Another tab signed you in.").waitFor();

@@ -17,7 +17,7 @@ export function sessionsView(signal) {
       "div",
       { class: "title" },
       h("h1", { tabindex: "-1" }, "Sessions"),
-      actionButton("Sign out everywhere", "Signing out…", signOutEverywhere, { class: "danger" }),
+      actionButton("Sign out everywhere", "Signing out…", signOutEverywhere, { class: "danger" }, askFirst),
     ),
     h("p", { class: "muted" }, "Every browser and program that is signed in to your account."),
     loaded(signal, "Loading your sessions…", () => call("get", "/sessions", { signal }), list),
@@ -78,9 +78,14 @@ function focusAfterRemoval(element) {
   neighbour?.querySelector("button")?.focus();
 }
 
+const askFirst = () =>
+  confirmed(
+    "Sign out everywhere?",
+    "Every session of your account ends at once, this one included.",
+    "Sign out everywhere",
+  );
+
 async function signOutEverywhere() {
-  const explanation = "Every session of your account ends at once, this one included.";
-  if (!(await confirmed("Sign out everywhere?", explanation, "Sign out everywhere"))) return;
   await call("post", "/logout-all", {});
   sessionEnded();
   notify("You are signed out on all devices.");
