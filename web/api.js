@@ -61,7 +61,10 @@ async function authorized(method, path, options) {
     // Another call may have renewed it while this one was under way.
     if (accessToken() === token) await refresh();
     // What one user asked for is not done as another.
-    if (!session || currentUser()?.session_id !== session) throw error;
+    if (!session || currentUser()?.session_id !== session) throw new Error(sessionIsOver());
     return send(method, path, { ...options, token: accessToken() });
   }
 }
+
+const sessionIsOver = () =>
+  currentUser() ? "That was not done: another tab signed in." : "Your session has ended. Sign in again.";

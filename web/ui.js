@@ -29,8 +29,10 @@ export const messageOf = (error) => (error instanceof Error ? error.message : St
  * @param {(result: T) => Node} show
  */
 export function loaded(signal, waiting, get, show) {
-  const place = h("div", {});
+  const place = h("div", { tabindex: "-1" });
   const load = async () => {
+    // The button that was pressed is about to go.
+    if (place.contains(document.activeElement)) place.focus();
     place.setAttribute("aria-busy", "true");
     place.replaceChildren(h("p", { class: "loading", role: "status" }, waiting));
     try {

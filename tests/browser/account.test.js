@@ -56,6 +56,40 @@ describe("an account", () => {
       assert.deepEqual(texts, ["8 to 128 characters.", "Must be 8 to 128 characters."]);
     }));
 
+  it("sees that it waits, and cannot send a form twice", () =>
+    onDevice(browser, url, async (device) => {
+      const page = await device.newPage();
+      let requests = 0;
+      await page.route("**/register", async (route) => {
+        requests += 1;
+        await new Promise((resolve) => setTimeout(resolve, 1000));
+        await route.continue();
+      });
+      await page.goto("/#/sign-up");
+      await submit(page, { Username: newName(), Password: PASSWORD }, "Create account");
+      const button = page.getByRole("button", { name: "Creating your account…" });
+      await button.waitFor();
+      await page.getByLabel("Username").press("Enter");
+      await page.getByLabel("Username").press("Enter");
+      await heading(page, "Your account");
+      assert.equal(requests, 1);
+    }));
+
+  it("is told when to come back after too many attempts", async () => {
+    const strict = await startServer({ RATE_LIMIT_PER_ACCOUNT: "2" });
+    await onDevice(browser, strict.url, async (device) => {
+      const page = await device.newPage();
+      await page.goto("/#/sign-in");
+      const name = newName();
+      for (let attempt = 0; attempt < 3; attempt += 1) {
+        const answered = page.waitForResponse("**/login");
+        await submit(page, { Username: name, Password: PASSWORD }, "Sign in");
+        await answered;
+      }
+      await shown(page, /^Too many attempts\. Try again in \d+ seconds\.$/);
+    });
+  });
+
   it("keeps its access token out of every storage and every script-readable cookie", () =>
     onDevice(browser, url, async (device) => {
       const page = await device.newPage();

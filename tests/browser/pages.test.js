@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
+import { readdir } from "node:fs/promises";
 import { describe, it } from "node:test";
 
-import { PASSWORD, heading, newName, onDevice, startBrowser, startServer } from "./harness.js";
+import { PASSWORD, ROOT, heading, newName, onDevice, startBrowser, startServer } from "./harness.js";
 
 const { url } = await startServer();
 const browser = await startBrowser();
@@ -41,6 +42,18 @@ describe("the demo page", () => {
     const median = paints.sort((a, b) => a - b)[1] ?? Infinity;
     test.diagnostic(`first contentful paint at 4x CPU throttle: ${Math.round(median)} ms (median of 3)`);
     assert.ok(median < LATEST_PAINT_MS, `${median} ms`);
+  });
+
+  it("names every module in its head, so that all are fetched side by side", async () => {
+    const [html, ...folders] = await Promise.all([
+      (await fetch(url)).text(),
+      ...["", "views/"].map(async (folder) => {
+        const names = await readdir(`${ROOT}web/${folder}`);
+        return names.filter((name) => name.endsWith(".js")).map((name) => `/${folder}${name}`);
+      }),
+    ]);
+    const missing = folders.flat().filter((path) => !html.includes(`"${path}"`));
+    assert.deepEqual(missing, []);
   });
 
   it("allows no inline script and no inline style", async () => {

@@ -64,7 +64,7 @@ describe("a frontend of another origin, with openapi-fetch and the generated typ
   const browser = await startBrowser();
   const allowedHosts = [new URL(apiUrl).host];
 
-  it("R20: registers, is told who it is, refreshes and logs out", () =>
+  it("R20: compiles, registers, is told who it is, refreshes and logs out", () =>
     onDevice(
       browser,
       `http://localhost:${port}`,
