@@ -29,9 +29,46 @@ const HTML: &str = "text/html; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
 const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 const JSON: &str = "application/json";
+const SVG: &str = "image/svg+xml";
 
-/// All pages: path, media type, policy and where the content comes from.
-const PAGES: &[(&str, &str, &str, Source)] = &[
+/// Pages that are files of `web/` and are served under the same path.
+macro_rules! web_files {
+    ($($media_type:ident $path:literal),+ $(,)?) => {
+        [$((
+            $path,
+            $media_type,
+            STRICT_POLICY,
+            Source::File(include_str!(concat!("../../web", $path))),
+        )),+]
+    };
+}
+
+/// The demo client.
+const WEB_FILES: &[PageRow] = &web_files![
+    CSS "/styles.css",
+    SVG "/icon.svg",
+    JAVASCRIPT "/app.js",
+    JAVASCRIPT "/api.js",
+    JAVASCRIPT "/chart.js",
+    JAVASCRIPT "/connection.js",
+    JAVASCRIPT "/dom.js",
+    JAVASCRIPT "/format.js",
+    JAVASCRIPT "/history.js",
+    JAVASCRIPT "/http.js",
+    JAVASCRIPT "/session.js",
+    JAVASCRIPT "/ui.js",
+    JAVASCRIPT "/views/account.js",
+    JAVASCRIPT "/views/hello.js",
+    JAVASCRIPT "/views/sessions.js",
+    JAVASCRIPT "/views/sign-in.js",
+    JAVASCRIPT "/views/status.js",
+];
+
+/// Path, media type, policy and where the content comes from.
+type PageRow = (&'static str, &'static str, &'static str, Source);
+
+/// The pages that differ from each other.
+const PAGES: &[PageRow] = &[
     (
         "/",
         HTML,
@@ -80,8 +117,7 @@ pub(super) struct Site<E> {
 
 impl<E> Site<E> {
     pub(super) fn new(api: E) -> Self {
-        let pages = PAGES.iter();
-        let pages = pages.map(|(path, media_type, policy, source)| (*path, Page::new(media_type, policy, *source)));
+        let pages = all().map(|(path, media_type, policy, source)| (*path, Page::new(media_type, policy, *source)));
         Self {
             pages: pages.collect(),
             api,
@@ -103,9 +139,11 @@ impl<E: Endpoint<Output = Response>> Endpoint for Site<E> {
 
 /// Every page's path with its method.
 pub(super) fn paths() -> impl Iterator<Item = (String, Vec<String>)> {
-    PAGES
-        .iter()
-        .map(|(path, ..)| ((*path).to_owned(), vec!["GET".to_owned()]))
+    all().map(|(path, ..)| ((*path).to_owned(), vec!["GET".to_owned()]))
+}
+
+fn all() -> impl Iterator<Item = &'static PageRow> {
+    PAGES.iter().chain(WEB_FILES)
 }
 
 struct Page {
