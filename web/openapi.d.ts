@@ -1459,14 +1459,14 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description OpenMetrics text */
+            /** @description Totals, or OpenMetrics text when `Accept` asks for it */
             200: {
                 headers: {
-                    "CONTENT-TYPE": string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "text/plain": string;
+                    "application/json": components["schemas"]["Summary"];
+                    "application/openmetrics-text": string;
                 };
             };
             /** @description The access token is missing, expired or of an ended session */
