@@ -18,32 +18,32 @@ const EXPOSED_HEADERS: HeaderValue = HeaderValue::from_static("X-Request-Id, Ret
 const PREFLIGHT_LIFETIME: HeaderValue = HeaderValue::from_static("7200");
 
 /// Where a request comes from, as the browser says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Origin {
     /// No browser, an older one that sends nothing for this request, or a page that this server served.
     Own,
-    /// A page whose origin is on the list.
-    Allowed,
+    /// A page whose origin is on the list, as it names itself.
+    Allowed(HeaderValue),
     /// Any other page.
     Foreign,
 }
 
 /// Reads the origin from the headers that only a browser sets and that pages cannot forge (OWASP ASVS 3.5.1).
 pub(super) fn origin_of(headers: &HeaderMap, allowed: &AllowedOrigins) -> Origin {
-    let text = |value: &HeaderValue| value.to_str().unwrap_or("?").to_owned();
-    if let Some(origin) = headers.get(ORIGIN).map(text) {
+    // What is no text is no origin of ours.
+    let text = |value| HeaderValue::to_str(value).unwrap_or("?");
+    if let Some(value) = headers.get(ORIGIN) {
         // TLS may have ended at a proxy, so the scheme that the browser used is not known here, only the host is.
-        let authority = origin.split_once("://").map(|(_, authority)| authority);
-        let host = headers.get(HOST).map(text);
-        return if allowed.contains(&origin) {
-            Origin::Allowed
-        } else if authority.is_some() && authority == host.as_deref() {
+        let authority = text(value).split_once("://").map(|(_, authority)| authority);
+        return if allowed.contains(text(value)) {
+            Origin::Allowed(value.clone())
+        } else if authority.is_some() && authority == headers.get(HOST).map(text) {
             Origin::Own
         } else {
             Origin::Foreign
         };
     }
-    match headers.get("sec-fetch-site").map(text).as_deref() {
+    match headers.get("sec-fetch-site").map(text) {
         None | Some("same-origin" | "none") => Origin::Own,
         Some(_) => Origin::Foreign,
     }
@@ -53,8 +53,8 @@ pub(super) fn origin_of(headers: &HeaderMap, allowed: &AllowedOrigins) -> Origin
 ///
 /// # Errors
 /// 403 `cross_origin_request`.
-pub(super) fn refuse_foreign_changes(origin: Origin, method: &Method) -> Result<(), Problem> {
-    if origin != Origin::Foreign || method.is_safe() {
+pub(super) fn refuse_foreign_changes(origin: &Origin, method: &Method) -> Result<(), Problem> {
+    if *origin != Origin::Foreign || method.is_safe() {
         return Ok(());
     }
     Err(Problem::new(
@@ -71,14 +71,15 @@ pub(super) fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
 
 /// Adds what lets the browser hand the response to a page of an allowed origin (R8): its exact origin, never `*`, and
 /// `Vary` so that no cache serves one origin's permission to another.
-pub(super) fn permit(origin: Origin, request: &HeaderMap, preflight_allow: Option<&str>, response: &mut HeaderMap) {
+/// `methods` are those that a preflight is told.
+pub(super) fn permit(origin: Origin, methods: Option<&str>, response: &mut HeaderMap) {
     response.append(VARY, HeaderValue::from_static("Origin"));
-    let (Origin::Allowed, Some(name)) = (origin, request.get(ORIGIN)) else {
+    let Origin::Allowed(name) = origin else {
         return;
     };
-    response.insert(ACCESS_CONTROL_ALLOW_ORIGIN, name.clone());
+    response.insert(ACCESS_CONTROL_ALLOW_ORIGIN, name);
     response.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
-    match preflight_allow {
+    match methods {
         Some(methods) => {
             if let Ok(methods) = HeaderValue::from_str(methods) {
                 response.insert(ACCESS_CONTROL_ALLOW_METHODS, methods);

@@ -103,18 +103,12 @@ impl Pipeline {
 
     /// The guards, in order, then the handler.
     async fn respond(&self, request: Request, route: &Route, path: &str, id: &str) -> Response {
-        let headers = request.headers().clone();
-        let origin = cross_origin::origin_of(&headers, &self.allowed_origins);
-        let asks_for_methods = *request.method() == Method::OPTIONS && route.is_known();
-        let result = if asks_for_methods {
-            Ok(options_response(route))
-        } else {
-            self.guarded(request, route, origin).await
-        };
+        let origin = cross_origin::origin_of(request.headers(), &self.allowed_origins);
+        let is_preflight = cross_origin::is_preflight(request.method(), request.headers());
+        let result = self.guarded(request, route, &origin).await;
         let mut response = result.unwrap_or_else(|problem| problem.into_response_for(path, id));
-        let is_preflight = asks_for_methods && cross_origin::is_preflight(&Method::OPTIONS, &headers);
-        let preflight_allow = is_preflight.then_some(route.allow.as_str());
-        cross_origin::permit(origin, &headers, preflight_allow, response.headers_mut());
+        let methods = is_preflight.then_some(route.allow.as_str());
+        cross_origin::permit(origin, methods, response.headers_mut());
         response
     }
 
@@ -122,10 +116,13 @@ impl Pipeline {
         &self,
         request: Request,
         route: &Route,
-        origin: cross_origin::Origin,
+        origin: &cross_origin::Origin,
     ) -> Result<Response, Problem> {
         if !route.is_known() {
             return Err(errors::not_found());
+        }
+        if *request.method() == Method::OPTIONS {
+            return Ok(options_response(route));
         }
         cross_origin::refuse_foreign_changes(origin, request.method())?;
         refuse_large_body(&request)?;
