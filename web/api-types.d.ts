@@ -1,4 +1,7 @@
-/** Reads what each operation takes and answers out of the generated types, so that a call that is not in the document does not compile. */
+/**
+ * Reads what each operation takes and answers out of the generated types, so that a call that is not in the document
+ * does not compile.
+ */
 import type { components, paths } from "./openapi";
 
 export type Schemas = components["schemas"];

@@ -1,7 +1,18 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
-import { PASSWORD, heading, newName, onDevice, shown, signIn, signUp, startBrowser, startServer, submit } from "./harness.js";
+import {
+  PASSWORD,
+  heading,
+  newName,
+  onDevice,
+  shown,
+  signIn,
+  signUp,
+  startBrowser,
+  startServer,
+  submit,
+} from "./harness.js";
 
 const { url } = await startServer();
 const browser = await startBrowser();
@@ -33,7 +44,10 @@ describe("an account", () => {
       await page.reload();
       await heading(page, "Sign in");
       await submit(page, { Username: name, Password: PASSWORD }, "Sign in");
-      await page.getByRole("alert").filter({ hasText: /wrong|not right|incorrect|unknown/i }).waitFor();
+      await page
+        .getByRole("alert")
+        .filter({ hasText: /wrong|not right|incorrect|unknown/i })
+        .waitFor();
       await submit(page, { Password: "a new horse battery" }, "Sign in");
       await heading(page, "Your account");
 
@@ -94,7 +108,9 @@ describe("an account", () => {
     onDevice(browser, url, async (device) => {
       const page = await device.newPage();
       await signUp(page, newName());
-      const readable = await page.evaluate(() => document.cookie + JSON.stringify([{ ...localStorage }, { ...sessionStorage }]));
+      const readable = await page.evaluate(
+        () => document.cookie + JSON.stringify([{ ...localStorage }, { ...sessionStorage }]),
+      );
       assert.equal(readable, "[{},{}]");
       const [cookie] = await device.cookies();
       assert.equal(cookie?.httpOnly, true);
@@ -107,7 +123,11 @@ describe("an account", () => {
       await signUp(page, name);
       await page.getByRole("button", { name: "Sign out" }).click();
       await heading(page, "Sign in");
-      assert.equal(await page.evaluate(() => document.activeElement?.textContent), "Sign in", "the new view has the focus");
+      assert.equal(
+        await page.evaluate(() => document.activeElement?.textContent),
+        "Sign in",
+        "the new view has the focus",
+      );
       await page.keyboard.press("Tab");
       await page.keyboard.type(name);
       await page.keyboard.press("Tab");
@@ -137,7 +157,7 @@ describe("the sessions list", () => {
       const name = newName();
       await signUp(page, name);
       const phone =
-        "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 Version/18.0 Mobile/15E148 Safari/604.1";
+        "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 Version/18.0 Safari/604.1";
       const other = async (/** @type {import("playwright-core").BrowserContext} */ second) => {
         const otherPage = await second.newPage();
         await signIn(otherPage, name);

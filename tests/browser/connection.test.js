@@ -59,11 +59,27 @@ describe("a dependency that is away", () => {
       const page = await device.newPage();
       await signUp(page, newName());
       const detail = "database: ok, cache: unavailable";
-      const json = { type: "about:blank", title: "Service Unavailable", status: 503, detail, instance: "/ready", code: "not_ready", request_id: "" };
+      const json = {
+        type: "about:blank",
+        title: "Service Unavailable",
+        status: 503,
+        detail,
+        instance: "/ready",
+        code: "not_ready",
+        request_id: "",
+      };
       await page.route("**/ready", (route) => route.fulfill({ status: 503, json }));
       await page.getByRole("link", { name: "Status" }).click();
       await page.locator(".bad", { hasText: "unavailable" }).waitFor();
-      await page.route("**/refresh", (route) => route.fulfill({ status: 503, json: { ...json, code: "database_unavailable", detail: "The database does not answer." } }), { times: 1 });
+      await page.route(
+        "**/refresh",
+        (route) =>
+          route.fulfill({
+            status: 503,
+            json: { ...json, code: "database_unavailable", detail: "The database does not answer." },
+          }),
+        { times: 1 },
+      );
       await page.reload();
       await shown(page, "The database does not answer.");
       await page.getByRole("button", { name: "Try again" }).click();

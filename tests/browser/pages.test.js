@@ -36,7 +36,9 @@ describe("the demo page", () => {
         await session.send("Emulation.setCPUThrottlingRate", { rate: 4 });
         await page.goto("/");
         await heading(page, "Sign in");
-        paints.push(await page.evaluate(() => performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? Infinity));
+        paints.push(
+          await page.evaluate(() => performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? Infinity),
+        );
       });
     }
     const median = paints.sort((a, b) => a - b)[1] ?? Infinity;

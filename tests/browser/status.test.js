@@ -31,7 +31,10 @@ describe("the status page", () => {
         const { History, WINDOW_MS } = await import(/** @type {string} */ ("/history.js"));
         const { lineChart } = await import(/** @type {string} */ ("/chart.js"));
         const history = new History();
-        const chart = lineChart("Requests", [{ key: "rate", label: "per second" }], String, { windowMs: WINDOW_MS, leastTop: 1 });
+        const chart = lineChart("Requests", [{ key: "rate", label: "per second" }], String, {
+          windowMs: WINDOW_MS,
+          leastTop: 1,
+        });
         const sizes = [];
         for (let reading = 0; reading < 8 * 1800; reading += 1) {
           const buckets = [{ up_to: 0.01, count: reading * 3 }, { count: 0 }];
@@ -68,7 +71,9 @@ describe("the status page", () => {
           server_error_count: 0,
           latency: { buckets: [{ count }] },
         });
-        [reading(100, 50), reading(102, 54), reading(1, 1), reading(3, 5)].forEach((summary, i) => history.add(i * 2000, summary));
+        [reading(100, 50), reading(102, 54), reading(1, 1), reading(3, 5)].forEach((summary, i) =>
+          history.add(i * 2000, summary),
+        );
         return history.points.map((/** @type {{ rate: number | null }} */ { rate }) => rate);
       });
       assert.deepEqual(rates, [2, null, 2]);

@@ -15,7 +15,15 @@ const browser = await startBrowser();
  * @param {string} path
  */
 async function expireTokenOf(page, path) {
-  const body = { type: "about:blank", title: "Unauthorized", status: 401, detail: "expired", instance: path, code: "invalid_access_token", request_id: "" };
+  const body = {
+    type: "about:blank",
+    title: "Unauthorized",
+    status: 401,
+    detail: "expired",
+    instance: path,
+    code: "invalid_access_token",
+    request_id: "",
+  };
   await page.route(`**${path}`, (route) => route.fulfill({ status: 401, json: body }), { times: 1 });
 }
 

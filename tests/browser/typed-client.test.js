@@ -37,8 +37,17 @@ describe("web/README.md", () => {
 /** Serves the compiled client as a frontend's own origin would. */
 async function startFrontend() {
   const files = new Map([
-    ["/", ["text/html", `<!doctype html><script type="importmap">{"imports":{"openapi-fetch":"/openapi-fetch.js"}}</script>`]],
-    ["/openapi-fetch.js", ["text/javascript", await readFile(`${HERE}/node_modules/openapi-fetch/dist/index.mjs`, "utf8")]],
+    [
+      "/",
+      [
+        "text/html",
+        `<!doctype html><script type="importmap">{"imports":{"openapi-fetch":"/openapi-fetch.js"}}</script>`,
+      ],
+    ],
+    [
+      "/openapi-fetch.js",
+      ["text/javascript", await readFile(`${HERE}/node_modules/openapi-fetch/dist/index.mjs`, "utf8")],
+    ],
     ["/typed-client.js", ["text/javascript", await readFile(`${HERE}/build/typed-client.js`, "utf8")]],
   ]);
   const server = createServer((request, response) => {
@@ -72,25 +81,28 @@ describe("a frontend of another origin, with openapi-fetch and the generated typ
         const page = await device.newPage();
         await page.goto("/");
         const username = newName();
-        const outcome = await page.evaluate(async ([apiUrl = "", username = "", password = ""]) => {
-          const { connect } = /** @type {TypedClient} */ (await import(/** @type {string} */ ("/typed-client.js")));
-          const { api, refresh, useAccessToken } = connect(apiUrl);
-          const registered = await api.POST("/register", { body: { username, password } });
-          useAccessToken(registered.data?.access_token);
-          const me = await api.GET("/me");
-          await refresh();
-          const afterRefresh = await api.GET("/me");
-          useAccessToken("expired");
-          const afterExpiry = await Promise.all([api.GET("/me"), api.GET("/sessions")]);
-          const logout = await api.POST("/logout");
-          const afterLogout = await api.GET("/me");
-          return {
-            names: [me, afterRefresh, afterExpiry[0]].map(({ data }) => data?.username),
-            sessions: afterExpiry[1].data?.length,
-            logout: logout.data?.message,
-            code: afterLogout.error?.code,
-          };
-        }, [apiUrl, username, PASSWORD]);
+        const outcome = await page.evaluate(
+          async ([apiUrl = "", username = "", password = ""]) => {
+            const { connect } = /** @type {TypedClient} */ (await import(/** @type {string} */ ("/typed-client.js")));
+            const { api, refresh, useAccessToken } = connect(apiUrl);
+            const registered = await api.POST("/register", { body: { username, password } });
+            useAccessToken(registered.data?.access_token);
+            const me = await api.GET("/me");
+            await refresh();
+            const afterRefresh = await api.GET("/me");
+            useAccessToken("expired");
+            const afterExpiry = await Promise.all([api.GET("/me"), api.GET("/sessions")]);
+            const logout = await api.POST("/logout");
+            const afterLogout = await api.GET("/me");
+            return {
+              names: [me, afterRefresh, afterExpiry[0]].map(({ data }) => data?.username),
+              sessions: afterExpiry[1].data?.length,
+              logout: logout.data?.message,
+              code: afterLogout.error?.code,
+            };
+          },
+          [apiUrl, username, PASSWORD],
+        );
         assert.deepEqual(outcome, {
           names: [username, username, username],
           sessions: 1,
@@ -108,13 +120,16 @@ describe("a frontend of another origin, with openapi-fetch and the generated typ
       async (device) => {
         const page = await device.newPage();
         await page.goto("/");
-        const statuses = await page.evaluate(async ([apiUrl = "", username = "", password = ""]) => {
-          const { connect } = /** @type {TypedClient} */ (await import(/** @type {string} */ ("/typed-client.js")));
-          const { api } = connect(apiUrl);
-          const registered = await api.POST("/register", { body: { username, password } });
-          const refreshed = await api.POST("/refresh");
-          return [registered.response.status, refreshed.response.status];
-        }, [apiUrl, newName(), PASSWORD]);
+        const statuses = await page.evaluate(
+          async ([apiUrl = "", username = "", password = ""]) => {
+            const { connect } = /** @type {TypedClient} */ (await import(/** @type {string} */ ("/typed-client.js")));
+            const { api } = connect(apiUrl);
+            const registered = await api.POST("/register", { body: { username, password } });
+            const refreshed = await api.POST("/refresh");
+            return [registered.response.status, refreshed.response.status];
+          },
+          [apiUrl, newName(), PASSWORD],
+        );
         assert.deepEqual(statuses, [201, 401]);
       },
       { allowedHosts },

@@ -4,7 +4,19 @@ import { describe, it } from "node:test";
 
 import axe from "axe-core";
 
-import { PASSWORD, ROOT, heading, newName, onDevice, shown, signIn, signUp, startBrowser, startServer, submit } from "./harness.js";
+import {
+  PASSWORD,
+  ROOT,
+  heading,
+  newName,
+  onDevice,
+  shown,
+  signIn,
+  signUp,
+  startBrowser,
+  startServer,
+  submit,
+} from "./harness.js";
 
 /** @import { Page } from "playwright-core" */
 
@@ -82,7 +94,15 @@ async function pretendLoad(page) {
   const bounds = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25];
   const shares = [30, 240, 160, 60, 24, 9, 4, 2, 1];
   const buckets = [...bounds.map((up_to) => ({ up_to, count: 0 })), { count: 0 }];
-  const totals = { version: "0.1.0", uptime_seconds: 93_784, request_count: 0, client_error_count: 0, server_error_count: 0, in_flight_requests: 3, memory_bytes: 14_200_000 };
+  const totals = {
+    version: "0.1.0",
+    uptime_seconds: 93_784,
+    request_count: 0,
+    client_error_count: 0,
+    server_error_count: 0,
+    in_flight_requests: 3,
+    memory_bytes: 14_200_000,
+  };
   let reading = 0;
   await page.route("**/metrics", async (route) => {
     reading += 1;
@@ -104,7 +124,9 @@ async function pretendLoad(page) {
 async function expectAccessible(page, view) {
   await page.evaluate(axe.source);
   const { violations } = await page.evaluate("axe.run()");
-  const found = violations.map((/** @type {axe.Result} */ { id, impact, nodes }) => `${impact} ${id}: ${nodes.map((node) => node.html).join(" ")}`);
+  const found = violations.map(
+    (/** @type {axe.Result} */ { id, impact, nodes }) => `${impact} ${id}: ${nodes.map((node) => node.html).join(" ")}`,
+  );
   assert.deepEqual(found, [], view);
 }
 

@@ -28,7 +28,12 @@ export function signUpView() {
     "Sign up",
     form(
       [
-        field("username", "Username", usernameInput({ autocomplete: "username" }), "3 to 64 letters, digits, “.”, “_” or “-”."),
+        field(
+          "username",
+          "Username",
+          usernameInput({ autocomplete: "username" }),
+          "3 to 64 letters, digits, “.”, “_” or “-”.",
+        ),
         field("password", "Password", { type: "password", autocomplete: "new-password" }, "8 to 128 characters."),
       ],
       "Create account",
