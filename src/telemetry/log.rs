@@ -6,6 +6,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use super::json_line::{JsonFields, JsonLine};
 use crate::config::{ConfigError, LogFormat, Options};
 
 /// Starts logging as `options` ask for. Panics are logged, too, as one line without a backtrace.
@@ -21,13 +22,7 @@ pub fn init(options: &Options) -> Result<(), ConfigError> {
     })?;
     let logs = fmt().with_env_filter(filter);
     let started = match options.log_format() {
-        LogFormat::Json => logs
-            .json()
-            .flatten_event(true)
-            .with_current_span(true)
-            .with_span_list(false)
-            .finish()
-            .try_init(),
+        LogFormat::Json => logs.fmt_fields(JsonFields).event_format(JsonLine).finish().try_init(),
         LogFormat::Text => logs.with_ansi(std::io::stdout().is_terminal()).finish().try_init(),
     };
     // In a process that logs already, as tests do, the first configuration stays.

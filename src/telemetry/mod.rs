@@ -1,5 +1,6 @@
 //! What the server tells about itself: log lines and metrics.
 
+mod json_line;
 mod latency;
 mod log;
 mod metrics;
