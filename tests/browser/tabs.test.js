@@ -67,24 +67,26 @@ describe("an expired access token", () => {
     }));
 });
 
-for (const [how, prepare] of /** @type {const} */ ([
-  ["with Web Locks and BroadcastChannel", async () => {}],
-  ["without Web Locks and BroadcastChannel", withoutCourtesies],
+// Without turns, the server forgives a token that was replaced once; only two tabs cannot get further ahead than that.
+for (const [how, tabCount, prepare] of /** @type {const} */ ([
+  ["with Web Locks and BroadcastChannel", 4, async () => {}],
+  ["without Web Locks and BroadcastChannel", 2, withoutCourtesies],
 ])) {
-  describe(`several tabs, ${how}`, () => {
+  describe(`${tabCount} tabs, ${how}`, () => {
     it("that refresh at the same moment all stay signed in", () =>
       onDevice(browser, url, async (device) => {
         await prepare(device);
         const first = await device.newPage();
         const name = newName();
         await signUp(first, name);
-        const tabs = [first, await device.newPage(), await device.newPage(), await device.newPage()];
+        const tabs = [first];
+        while (tabs.length < tabCount) tabs.push(await device.newPage());
         const refreshes = countRequests(device, "/refresh");
         for (let round = 1; round <= 3; round += 1) {
           await Promise.all(tabs.map((tab) => tab.goto(`/?${round}#/account`)));
           await Promise.all(tabs.map((tab) => tab.getByRole("heading", { name, level: 2 }).waitFor()));
         }
-        assert.equal(refreshes.count, 12, "every tab asked by itself");
+        assert.equal(refreshes.count, 3 * tabCount, "every tab asked by itself");
       }));
 
     it("notice that one of them signed out everywhere", () =>

@@ -23,15 +23,17 @@ export function connect(baseUrl: string) {
     },
   });
 
-  /** On page load, and when the access token has expired. All callers wait for the same request. */
-  const refresh = () =>
-    (refreshing ??= api
-      .POST("/refresh")
-      .then(({ data, response }) => {
-        // Only 401 means signed out; a failing server does not.
-        if (data || response.status === 401) accessToken = data?.access_token;
-      })
-      .finally(() => (refreshing = undefined)));
+  const renew = async (): Promise<void> => {
+    const { data, response } = await api.POST("/refresh");
+    // Only 401 means signed out; a failing server does not.
+    if (data || response.status === 401) accessToken = data?.access_token;
+  };
+  // Tabs share the cookie, so they take turns; browsers have locks on HTTPS and localhost.
+  const inTurn = async (task: () => Promise<void>): Promise<void> => {
+    await (navigator.locks?.request("refresh", task) ?? task());
+  };
+  /** On page load, and when the access token has expired. All callers in this tab wait for the same request. */
+  const refresh = (): Promise<void> => (refreshing ??= inTurn(renew).finally(() => (refreshing = undefined)));
 
   return { api, refresh, useAccessToken: (token: string | undefined) => (accessToken = token) };
 }
