@@ -23,6 +23,8 @@ enum Sessions {
     UserId,
     Generation,
     RotatedAt,
+    GraceGeneration,
+    GraceUntil,
     CreatedAt,
     ExpiresAt,
     AbsoluteExpiresAt,
@@ -56,6 +58,8 @@ impl MigrationTrait for Migration {
             .col(uuid(Sessions::UserId))
             .col(big_integer(Sessions::Generation))
             .col(timestamp_with_time_zone(Sessions::RotatedAt))
+            .col(big_integer(Sessions::GraceGeneration))
+            .col(timestamp_with_time_zone(Sessions::GraceUntil))
             .col(timestamp_with_time_zone(Sessions::CreatedAt))
             .col(timestamp_with_time_zone(Sessions::ExpiresAt))
             .col(timestamp_with_time_zone(Sessions::AbsoluteExpiresAt))

@@ -133,6 +133,8 @@ mod tests {
             user_id: user.id,
             generation: 0,
             rotated_at: now,
+            grace_generation: 0,
+            grace_until: now,
             created_at: now,
             expires_at: now + TimeDelta::days(1),
             absolute_expires_at: now + TimeDelta::days(1),

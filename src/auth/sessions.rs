@@ -7,10 +7,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
 use super::{ACCESS_TOKEN_LIFETIME, Attempt, Auth, AuthError, Identity, SignedIn};
-use crate::store::{StoreError, session};
+use crate::store::{Rotation, StoreError, session};
 
-/// How long the previous refresh token still gets the same successor: a retry after a lost answer, or several tabs
-/// that refresh with one cookie (R2). Long enough for a slow network, short for a thief.
+/// How long a refresh token that was replaced still gets the session's current one: a retry after a lost answer, or
+/// several tabs that refresh with one cookie (R2). Long enough for a slow network, short for a thief.
 pub const GRACE_WINDOW: TimeDelta = TimeDelta::seconds(10);
 
 /// Ended sessions are deleted in batches of this size, so that no lock is long and no statement large.
@@ -25,7 +25,7 @@ impl Auth {
     /// Exchanges a refresh token for its successor and a new access token.
     ///
     /// Of concurrent calls with the same token one rotates the session, and the others, within [`GRACE_WINDOW`], get
-    /// the successor that it made (R1, R2). A token that is older than that was copied: the whole session is ended.
+    /// the successor that it made (R1, R2). A token that was replaced earlier was copied: the whole session is ended.
     ///
     /// # Errors
     /// [`AuthError::InvalidRefreshToken`], [`AuthError::RefreshTokenReused`], [`AuthError::RateLimited`],
@@ -48,8 +48,13 @@ impl Auth {
             self.record("refresh", "unknown_session", None);
             return Err(AuthError::InvalidRefreshToken);
         };
-        let idle_until = now + self.session_life.idle;
-        if let Some(session) = self.store.rotate_session(id, generation, now, idle_until).await? {
+        let rotation = Rotation {
+            from: generation,
+            now,
+            idle_until: now + self.session_life.idle,
+            grace_until: now + GRACE_WINDOW,
+        };
+        if let Some(session) = self.store.rotate_session(id, rotation).await? {
             self.record("refresh", "success", Some(user.id));
             return Ok(self.tokens_for(user, session));
         }
@@ -70,9 +75,7 @@ impl Auth {
             self.record("refresh", "ended_session", Some(user.id));
             return Err(AuthError::InvalidRefreshToken);
         }
-        // Instances' clocks differ a little, so the rotation may seem to lie ahead.
-        let since_rotation = (now - session.rotated_at).abs();
-        if generation + 1 == session.generation && since_rotation <= GRACE_WINDOW {
+        if is_forgiven(&session, generation, now) {
             self.record("refresh", "replayed", Some(user.id));
             return Ok(self.tokens_for(user, session));
         }
@@ -168,4 +171,15 @@ impl Auth {
             tokio::task::yield_now().await;
         }
     }
+}
+
+/// Whether the token of an earlier generation was replaced only just now. That is so for the previous one while its
+/// window lasts, and for older ones when several rotations followed quickly on one another: a browser that restores
+/// ten tabs sends the same cookie from all of them, and some of these requests arrive after the next rotation.
+fn is_forgiven(session: &session::Model, generation: i64, now: DateTime<Utc>) -> bool {
+    // Instances' clocks differ a little, so a rotation may seem to lie ahead.
+    let is_recent = |moment: DateTime<Utc>| (now - moment).abs() <= GRACE_WINDOW;
+    let is_previous = generation + 1 == session.generation;
+    let is_in_window = (session.grace_generation..session.generation).contains(&generation);
+    (is_previous && is_recent(session.rotated_at)) || (is_in_window && is_recent(session.grace_until - GRACE_WINDOW))
 }

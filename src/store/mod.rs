@@ -13,7 +13,7 @@ use sea_orm::{DatabaseConnection, DbBackend};
 pub use connect::connect;
 pub use error::StoreError;
 pub use migrate::migrate;
-pub use sessions::NewSession;
+pub use sessions::{NewSession, Rotation};
 
 /// The database, with the queries that the server makes. Cheap to clone.
 #[derive(Clone, Debug)]

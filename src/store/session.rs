@@ -17,6 +17,11 @@ pub struct Model {
     pub generation: i64,
     /// When `generation` last changed: the grace window for the previous token starts here.
     pub rotated_at: DateTimeUtc,
+    /// The oldest generation whose token is forgiven until `grace_until`: the one that was current when the first of
+    /// several quick rotations replaced it.
+    pub grace_generation: i64,
+    /// When the grace window ends that the first of those rotations opened.
+    pub grace_until: DateTimeUtc,
     /// When the user signed in.
     pub created_at: DateTimeUtc,
     /// When the session ends unless it is refreshed before.

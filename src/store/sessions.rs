@@ -26,12 +26,28 @@ pub struct NewSession {
     pub ip: String,
 }
 
+/// A rotation that is about to be made.
+#[derive(Clone, Copy, Debug)]
+pub struct Rotation {
+    /// The generation that the session must have.
+    pub from: i64,
+    /// The present moment.
+    pub now: DateTime<Utc>,
+    /// When the session ends unless it is refreshed again.
+    pub idle_until: DateTime<Utc>,
+    /// How long the token that is replaced is forgiven.
+    pub grace_until: DateTime<Utc>,
+}
+
 pub(super) async fn insert_session(db: &impl ConnectionTrait, new: NewSession) -> Result<session::Model, StoreError> {
     let session = session::ActiveModel {
         id: Set(new.id),
         user_id: Set(new.user_id),
         generation: Set(0),
         rotated_at: Set(new.created_at),
+        grace_generation: Set(0),
+        // No window was opened yet.
+        grace_until: Set(DateTime::UNIX_EPOCH),
         created_at: Set(new.created_at),
         expires_at: Set(new.expires_at),
         absolute_expires_at: Set(new.absolute_expires_at),
@@ -63,28 +79,32 @@ impl Store {
         Ok(found.and_then(|(session, user)| Some((session, user?))))
     }
 
-    /// Moves a live session from `generation` to the next one, in one atomic statement: of any number of concurrent
-    /// calls with the same generation exactly one gets the session back, the others get `None`.
-    ///
-    /// `idle_until` is when the session ends unless it is refreshed again; its absolute end is kept.
+    /// Moves a live session to its next generation, in one atomic statement: of any number of concurrent calls with the
+    /// same generation exactly one gets the session back, the others get `None`. Its absolute end is kept, and so is a
+    /// grace window that is still open.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] when the database is.
-    pub async fn rotate_session(
-        &self,
-        id: Uuid,
-        generation: i64,
-        now: DateTime<Utc>,
-        idle_until: DateTime<Utc>,
-    ) -> Result<Option<session::Model>, StoreError> {
+    pub async fn rotate_session(&self, id: Uuid, rotation: Rotation) -> Result<Option<session::Model>, StoreError> {
+        let Rotation { from, now, .. } = rotation;
         let absolute = Expr::col(session::Column::AbsoluteExpiresAt);
-        let expires_at = Expr::case(absolute.clone().lt(idle_until), absolute.clone()).finally(idle_until);
+        let expires_at = Expr::case(absolute.clone().lt(rotation.idle_until), absolute).finally(rotation.idle_until);
+        let (window, window_end) = (session::Column::GraceGeneration, session::Column::GraceUntil);
+        // One that ends later than a window can was opened before the clock was set back.
+        let is_open = || {
+            let end = Expr::col(window_end);
+            end.clone().gt(now).and(end.lte(rotation.grace_until))
+        };
+        let grace_generation = Expr::case(is_open(), Expr::col(window)).finally(from);
+        let grace_until = Expr::case(is_open(), Expr::col(window_end)).finally(rotation.grace_until);
         let rotated = session::Entity::update_many()
-            .col_expr(session::Column::Generation, Expr::val(generation + 1))
+            .col_expr(session::Column::Generation, Expr::val(from + 1))
+            .col_expr(window, grace_generation.into())
+            .col_expr(window_end, grace_until.into())
             .col_expr(session::Column::RotatedAt, Expr::val(now))
             .col_expr(session::Column::ExpiresAt, expires_at.into())
             .filter(session::COLUMN.id.eq(id))
-            .filter(session::COLUMN.generation.eq(generation))
+            .filter(session::COLUMN.generation.eq(from))
             .filter(session::COLUMN.revoked_at.is_null())
             .filter(session::COLUMN.expires_at.gt(now))
             .filter(session::COLUMN.absolute_expires_at.gt(now))

@@ -53,7 +53,10 @@ fn step() -> impl Strategy<Value = Step> {
 /// What must be true of a session, in a few lines.
 struct Model {
     generation: usize,
-    rotated_at: DateTime<Utc>,
+    /// When the token of each generation was replaced.
+    replaced_at: Vec<DateTime<Utc>>,
+    /// The first of a run of rotations that follow within one grace window, and when it was made.
+    run: (usize, DateTime<Utc>),
     expires_at: DateTime<Utc>,
     absolute_expires_at: DateTime<Utc>,
     revoked: bool,
@@ -68,18 +71,28 @@ enum Expected {
 }
 
 impl Model {
+    fn is_recent(&self, moment: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+        (now - moment).abs() <= GRACE_WINDOW
+    }
+
     fn refresh(&mut self, age: usize, now: DateTime<Utc>, idle: TimeDelta) -> Expected {
         if self.revoked || now >= self.expires_at {
             return Expected::Ended;
         }
         match age {
             0 => {
+                let since_run = (now - self.run.1).abs();
+                let goes_on = since_run < GRACE_WINDOW && now >= self.run.1;
+                if self.replaced_at.is_empty() || !goes_on {
+                    self.run = (self.generation, now);
+                }
+                self.replaced_at.push(now);
                 self.generation += 1;
-                self.rotated_at = now;
                 self.expires_at = (now + idle).min(self.absolute_expires_at);
                 Expected::Rotated
             }
-            1 if (now - self.rotated_at).abs() <= GRACE_WINDOW => Expected::Replayed,
+            1 if self.is_recent(self.replaced_at[self.generation - 1], now) => Expected::Replayed,
+            _ if self.generation - age >= self.run.0 && self.is_recent(self.run.1, now) => Expected::Replayed,
             _ => {
                 self.revoked = true;
                 Expected::Reused
@@ -132,7 +145,8 @@ impl World {
             idle: config.sessions.idle,
             model: Model {
                 generation: 0,
-                rotated_at: signed_in.session.rotated_at,
+                replaced_at: Vec::new(),
+                run: (0, signed_in.session.created_at),
                 expires_at: signed_in.session.expires_at,
                 absolute_expires_at: signed_in.session.absolute_expires_at,
                 revoked: false,
