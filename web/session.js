@@ -4,8 +4,8 @@
  *
  * Tabs share the cookie. Three rules keep them all signed in:
  * - one refresh at a time in a tab: everybody else waits for the one that is under way;
- * - with Web Locks also one at a time in the browser. Without them the server still forgives a token that was just
- *   replaced, but not one that was replaced twice, which takes three tabs;
+ * - with Web Locks also one at a time in the browser, which saves requests. Without them the server forgives a token
+ *   that was just replaced;
  * - only a 401 of `POST /refresh` means signed out. A lost network or a failing server does not.
  *
  * @import { Schemas } from "./api-types"

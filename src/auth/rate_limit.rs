@@ -10,6 +10,10 @@ use crate::config::RateLimitConfig;
 /// Attempts are counted for this long, from the first one on.
 const WINDOW: Duration = Duration::from_secs(60);
 
+/// A refresh is admitted this many times as often: its token cannot be guessed, every page load makes one, and an office
+/// full of people shares one address.
+const REFRESH_FACTOR: u32 = 10;
+
 /// One attempt at a route.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Attempt<'a> {
@@ -68,16 +72,17 @@ impl RateLimiter {
     /// [`Refusal`] when one of the limits is used up. Refused attempts count too, so hammering does not help.
     pub(super) async fn admit(&self, attempt: Attempt<'_>) -> Result<(), Refusal> {
         let Attempt { route, account, .. } = attempt;
+        let factor = if route == "refresh" { REFRESH_FACTOR } else { 1 };
         let address = attempt.address.map_or_else(|| "local".to_owned(), network);
         let limits = [
             (
                 "address",
-                self.config.per_address,
+                self.config.per_address.saturating_mul(factor),
                 format!("rate:{route}:address:{address}"),
             ),
             (
                 "account",
-                self.config.per_account,
+                self.config.per_account.saturating_mul(factor),
                 format!("rate:{route}:account:{account}"),
             ),
         ];

@@ -86,8 +86,8 @@ pub struct Options {
     #[arg(long, env = "TRUSTED_PROXIES", default_value = "")]
     pub trusted_proxies: String,
 
-    /// Requests a minute and route on /register, /login, /refresh and /password from one client address (an IPv6 /64);
-    /// 0 turns the limit off and invites password guessing
+    /// Requests a minute and route on /register, /login and /password from one client address (an IPv6 /64), and ten
+    /// times as many on /refresh; 0 turns the limit off and invites password guessing
     #[arg(long, env = "RATE_LIMIT_PER_ADDRESS", default_value_t = 60)]
     pub rate_limit_per_address: u32,
 
