@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::password::Verdict;
 use super::{Attempt, Auth, AuthError, Device, Identity, Password, SignedIn, Username};
-use crate::store::{StoreError, session, user};
+use crate::store::{NewSession, StoreError, session, user};
 
 /// A user agent is kept for a person to recognise, not to parse; longer ones are cut.
 const MAX_USER_AGENT: usize = 256;
@@ -150,10 +150,10 @@ impl Auth {
         Err(AuthError::InvalidCredentials)
     }
 
-    fn new_session(&self, user: &user::Model, device: &Device) -> crate::store::NewSession {
+    fn new_session(&self, user: &user::Model, device: &Device) -> NewSession {
         let now = self.clock.now();
         let absolute_expires_at = now + self.session_life.lifetime;
-        crate::store::NewSession {
+        NewSession {
             id: Uuid::now_v7(),
             user_id: user.id,
             created_at: now,
