@@ -130,8 +130,9 @@ pub struct Options {
     #[arg(long, env = "LOG_FORMAT", value_enum)]
     pub log_format: Option<LogFormat>,
 
-    /// Which events are logged, such as `info` or `slipway=debug,warn`. `debug` and below cost throughput
-    #[arg(long, env = "RUST_LOG", default_value = "info")]
+    /// Which events are logged, such as `info` or `slipway=debug,warn`. `debug` and below cost throughput; `sqlx=info`
+    /// shows what PostgreSQL remarks on every start
+    #[arg(long, env = "RUST_LOG", default_value = "info,sqlx=warn")]
     pub rust_log: String,
 }
 
