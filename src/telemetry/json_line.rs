@@ -1,7 +1,8 @@
 //! A log line as one flat JSON object.
 //!
 //! Flat, so that one query finds every line of a request by its `request_id`, whether it stands in the event or in the
-//! span around it; and written straight into the line, which takes half the time of building a JSON value first.
+//! span around it; and written straight into the line, which takes less than half the processor time of building a JSON
+//! value first.
 
 use std::fmt::{self, Debug};
 
