@@ -1,6 +1,8 @@
 //! Signing out: what ends, when, and what does not.
 
-use crate::support::{PASSWORD, TestServer, on_both_storages};
+use std::time::Duration;
+
+use crate::support::{Client, PASSWORD, TestServer, on_both_storages};
 
 on_both_storages! {
     logging_out_everywhere_makes_every_token_useless_at_once,
@@ -11,6 +13,7 @@ on_both_storages! {
     changing_the_password_ends_all_other_sessions,
     a_wrong_current_password_changes_nothing,
     the_list_of_sessions_shows_where_the_account_is_signed_in,
+    every_way_to_end_a_session_is_told_to_the_cache,
 }
 
 /// R10
@@ -117,4 +120,45 @@ async fn the_list_of_sessions_shows_where_the_account_is_signed_in(server: TestS
     assert_eq!(sessions[1]["ip"], "127.0.0.1");
     assert_ne!(sessions[1]["last_seen_at"], sessions[1]["created_at"]);
     assert_eq!(sessions[1]["id"], phone.me().await.json()["session_id"]);
+}
+
+/// R10: a new server asks the database until its copy in the cache is whole, and only the cache from then on.
+async fn every_way_to_end_a_session_is_told_to_the_cache(server: TestServer) {
+    let ada = server.signed_up("ada").await;
+    assert_eq!(ada.me().await.status, 200);
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+
+    let sign_in = || async {
+        let mut client = server.client();
+        client.login("ada", PASSWORD).await;
+        client
+    };
+    let assert_ended = |client: Client, by: &'static str| async move {
+        assert_eq!(client.me().await.status, 401, "after {by}");
+    };
+
+    let client = sign_in().await;
+    client.logout().await;
+    assert_ended(client, "signing out").await;
+
+    let client = sign_in().await;
+    let id = client.me().await.json()["session_id"].as_str().unwrap().to_owned();
+    ada.end_session(&id).await;
+    assert_ended(client, "ending it from another device").await;
+
+    let mut client = sign_in().await;
+    let stolen = client.cookie.clone().unwrap();
+    client.refresh().await;
+    server.step_seconds(11);
+    client.refresh_with(&stolen).await;
+    assert_ended(client, "a reused refresh token").await;
+
+    let client = sign_in().await;
+    ada.change_password(PASSWORD, PASSWORD).await;
+    assert_ended(client, "a change of the password").await;
+
+    let client = sign_in().await;
+    ada.logout_all().await;
+    assert_ended(client, "signing out everywhere").await;
+    assert_ended(ada, "signing out everywhere").await;
 }
