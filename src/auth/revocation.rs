@@ -51,7 +51,7 @@ impl Revocations {
     /// Tells all instances that these sessions, which the database has as revoked, are over.
     pub(super) async fn announce(&self, sessions: &[Uuid]) {
         let keys: Vec<String> = sessions.iter().map(key).collect();
-        if !keys.is_empty() && self.cache.mark(&keys, lifetime()).await.is_err() {
+        if self.cache.mark(&keys, lifetime()).await.is_err() {
             self.must_repair.store(true, Ordering::Release);
         }
     }

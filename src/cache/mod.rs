@@ -64,6 +64,9 @@ impl Cache {
     /// # Errors
     /// [`CacheError`] when the cache does not answer in time: the marks may be set or not.
     pub async fn mark(&self, keys: &[String], lifetime: Duration) -> Result<(), CacheError> {
+        if keys.is_empty() {
+            return Ok(());
+        }
         match self {
             Self::Memory(cache) => {
                 cache.mark(keys, lifetime);

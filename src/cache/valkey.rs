@@ -116,6 +116,10 @@ impl ValkeyCache {
 
     /// Runs the commands in one round trip, if there is a connection, and watches how that goes.
     async fn run<T: FromRedisValue>(&self, pipeline: &Pipeline) -> Result<T, CacheError> {
+        debug_assert!(
+            !pipeline.is_empty(),
+            "a round trip for nothing is an error to the client library"
+        );
         let Some(mut connection) = self.link.connection() else {
             return Err(CacheError("not connected".to_owned()));
         };

@@ -154,6 +154,18 @@ async fn while_the_database_is_cut_off_requests_get_503_with_retry_after_and_hea
     assert_eq!((client.me().await.status, client.refresh().await.status), (200, 200));
 }
 
+/// The cache knows which sessions were ended, so a request that reads nothing else needs no query.
+#[tokio::test]
+async fn once_the_cache_is_trusted_an_access_token_is_checked_without_the_database() {
+    let (server, proxy) = behind_a_proxy_to_the_database().await;
+    let client = server.signed_up("ada").await;
+    assert_eq!(client.me().await.status, 200);
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    proxy.cut();
+    assert_eq!(client.get("/metrics").await.status, 200);
+    assert_eq!(client.me().await.assert_problem(503), "database_unavailable");
+}
+
 #[tokio::test]
 async fn a_database_that_does_not_answer_is_given_up_within_the_request_deadline() {
     let (server, proxy) = behind_a_proxy_to_the_database().await;
