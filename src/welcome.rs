@@ -17,7 +17,7 @@ pub(crate) fn print(config: &Config, app: &App) {
     let metrics = app
         .metrics_address
         .map_or_else(|| "off".to_owned(), |address| format!("http://{address}/metrics"));
-    let database = match config.database.url.expose().strip_prefix("sqlite:") {
+    let database = match config.database.sqlite_path() {
         Some(path) => format!("SQLite in {path} (DATABASE_URL=postgres://… for PostgreSQL)"),
         None => "PostgreSQL".to_owned(),
     };

@@ -25,11 +25,7 @@ impl<T: Type + DeserializeOwned> JsonBody<T> {
     async fn read(request: &Request, body: &mut RequestBody) -> Result<Self, Problem> {
         let is_json = request.content_type().is_some_and(is_json);
         if !is_json {
-            return Err(Problem::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "unsupported_media_type",
-                "The body must be JSON: send it with Content-Type: application/json.",
-            ));
+            return Err(unsupported_media_type());
         }
         let body = body.take().map_err(|_| Problem::internal())?;
         let bytes = body
@@ -125,6 +121,15 @@ impl<'a, T: Type + DeserializeOwned> ApiExtractor<'a> for JsonBody<T> {
     ) -> Result<Self> {
         Ok(Self::read(request, body).await?)
     }
+}
+
+/// 415: not declared as JSON.
+pub(crate) fn unsupported_media_type() -> Problem {
+    Problem::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "unsupported_media_type",
+        "The body must be JSON: send it with Content-Type: application/json.",
+    )
 }
 
 /// 413 with the limit.

@@ -21,7 +21,7 @@ use poem_openapi::{OpenApi, OpenApiService, Tags};
 pub use context::RequestContext;
 pub use document::openapi_json;
 pub(crate) use document::served_paths;
-pub(crate) use input::{MAX_BODY_BYTES, body_too_large};
+pub(crate) use input::{MAX_BODY_BYTES, body_too_large, unsupported_media_type};
 
 use crate::auth::Auth;
 use crate::cache::Cache;

@@ -47,12 +47,10 @@ pub(super) enum Verdict {
 
 impl PasswordHasher {
     pub(super) fn new(config: &PasswordConfig, metrics: Arc<Metrics>) -> Self {
-        // `Config` has refused at start what this would refuse.
-        let params = params(config).unwrap_or_default();
         Self {
             argon2id: Argon2id::default(),
-            decoy: decoy(&params).into(),
-            params,
+            decoy: decoy(&config.params).into(),
+            params: config.params.clone(),
             running: Arc::new(Semaphore::new(config.concurrency)),
             admitted: Arc::new(Semaphore::new(config.concurrency + config.queue)),
             metrics,
@@ -109,10 +107,6 @@ impl PasswordHasher {
     }
 }
 
-fn params(config: &PasswordConfig) -> Result<Params, argon2::Error> {
-    Params::new(config.memory_kib, config.iterations, config.parallelism, None)
-}
-
 fn hash_now(argon2id: &Argon2id, params: Params, password: &str) -> Result<String, AuthError> {
     let mut salt = [0; SALT_BYTES];
     SystemRandom::new().fill(&mut salt).map_err(hashing_error)?;
@@ -145,9 +139,7 @@ mod tests {
 
     fn hasher(memory_kib: u32, concurrency: usize, queue: usize) -> PasswordHasher {
         let config = PasswordConfig {
-            memory_kib,
-            iterations: 1,
-            parallelism: 1,
+            params: Params::new(memory_kib, 1, 1, None).unwrap(),
             concurrency,
             queue,
         };

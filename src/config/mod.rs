@@ -122,14 +122,10 @@ pub struct RateLimitConfig {
 }
 
 /// Cost of passwords.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct PasswordConfig {
-    /// Memory of one hash in KiB.
-    pub memory_kib: u32,
-    /// Passes over the memory.
-    pub iterations: u32,
-    /// Lanes.
-    pub parallelism: u32,
+    /// Memory, passes and lanes of one hash.
+    pub params: argon2::Params,
     /// Hashes computed at the same time.
     pub concurrency: usize,
     /// Hashes that may wait for their turn.
@@ -150,13 +146,12 @@ impl Config {
         if let Some(url) = &options.redis_url {
             check_redis_url(url)?;
         }
-        let secrets = token_secrets::token_secrets(options, database.url.expose())?;
+        let secrets = token_secrets::token_secrets(options, &database)?;
         let listen = Listen::parse("LISTEN", &options.listen)?;
         let metrics_listen = match options.metrics_listen.as_str() {
             "off" => None,
             address => Some(Listen::parse("METRICS_LISTEN", address)?),
         };
-        check_argon2(options)?;
         let concurrency = options.password_hash_concurrency.map_or_else(
             || std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2)),
             |n| n.get() as usize,
@@ -194,9 +189,7 @@ impl Config {
                 per_account: options.rate_limit_per_account,
             },
             passwords: PasswordConfig {
-                memory_kib: options.argon2_memory_kib,
-                iterations: options.argon2_iterations,
-                parallelism: options.argon2_parallelism,
+                params: argon2_params(options)?,
                 concurrency,
                 queue: options.password_hash_queue as usize,
             },
@@ -225,6 +218,12 @@ impl DatabaseConfig {
             url: Secret::new(url),
             max_connections: options.database_max_connections.get(),
         })
+    }
+
+    /// The path in a `sqlite:` URL, with its options if it has any; `None` for PostgreSQL.
+    pub fn sqlite_path(&self) -> Option<&str> {
+        let path = self.url.expose().strip_prefix("sqlite:");
+        path.map(|path| path.trim_start_matches("//"))
     }
 }
 
@@ -292,13 +291,13 @@ fn trusted_proxies(list: &str) -> Result<Vec<IpNet>, ConfigError> {
     networks.map(parse).collect()
 }
 
-fn check_argon2(options: &Options) -> Result<(), ConfigError> {
+fn argon2_params(options: &Options) -> Result<argon2::Params, ConfigError> {
     let (memory, iterations, lanes) = (
         options.argon2_memory_kib,
         options.argon2_iterations,
         options.argon2_parallelism,
     );
-    argon2::Params::new(memory, iterations, lanes, None).map(drop).map_err(|error| {
+    argon2::Params::new(memory, iterations, lanes, None).map_err(|error| {
         ConfigError(format!(
             "ARGON2_MEMORY_KIB={memory}, ARGON2_ITERATIONS={iterations}, ARGON2_PARALLELISM={lanes} do not go together \
              ({error}): use 19456, 2 and 1, or more"

@@ -9,7 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ring::rand::{SecureRandom, SystemRandom};
 
-use super::{ConfigError, Options, Secret};
+use super::{ConfigError, DatabaseConfig, Options, Secret};
 
 /// HS256 wants a key of at least the hash's length (RFC 7518, section 3.2).
 const MIN_SECRET_BYTES: usize = 32;
@@ -18,10 +18,10 @@ const MIN_SECRET_BYTES: usize = 32;
 const PLACEHOLDERS: [&str; 5] = ["changeme", "change-me", "change_me", "your-secret", "example"];
 
 /// The secret that signs, then those that are only accepted.
-pub(super) fn token_secrets(options: &Options, database_url: &str) -> Result<Vec<Secret>, ConfigError> {
+pub(super) fn token_secrets(options: &Options, database: &DatabaseConfig) -> Result<Vec<Secret>, ConfigError> {
     let current = match &options.jwt_secret {
         Some(secret) => secret.clone(),
-        None => kept_secret(&secret_path(database_url))?,
+        None => kept_secret(&secret_path(database))?,
     };
     let mut secrets = vec![check("JWT_SECRET", &current)?];
     // Deployment tools set an empty variable where there is no previous secret.
@@ -53,10 +53,9 @@ fn check(setting: &str, secret: &str) -> Result<Secret, ConfigError> {
 }
 
 /// Beside the SQLite file, or in `data/` when the database is elsewhere.
-fn secret_path(database_url: &str) -> PathBuf {
-    let file = database_url
-        .strip_prefix("sqlite:")
-        .map(|path| path.trim_start_matches("//"))
+fn secret_path(database: &DatabaseConfig) -> PathBuf {
+    let file = database
+        .sqlite_path()
         .filter(|path| !path.is_empty() && !path.starts_with(":memory:"));
     let folder = file
         .and_then(|file| Path::new(file).parent())

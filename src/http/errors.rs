@@ -5,6 +5,7 @@ use poem::http::{HeaderValue, StatusCode, header};
 use poem_openapi::error::{ContentTypeError, ParseParamError, ParsePathError};
 
 use super::routes::Route;
+use crate::api::unsupported_media_type;
 use crate::problem::Problem;
 
 /// What the client is told about `error`, raised while answering a request for `route`.
@@ -25,11 +26,7 @@ pub(super) fn to_problem(error: &poem::Error, route: &Route) -> Problem {
         return invalid_input(format!("{}: {}", error.name, reason(&error.reason)));
     }
     if error.is::<ContentTypeError>() {
-        return Problem::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "unsupported_media_type",
-            "The body must be JSON: send it with Content-Type: application/json.",
-        );
+        return unsupported_media_type();
     }
     tracing::error!(%error, "a request failed in a way that no one foresaw");
     Problem::internal()

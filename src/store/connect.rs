@@ -26,7 +26,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// The driver's error, without the URL or the password.
 pub async fn connect(config: &DatabaseConfig) -> Result<Store, StoreError> {
     let url = config.url.expose();
-    let sqlite_path = url.strip_prefix("sqlite:").map(|path| path.trim_start_matches("//"));
+    let sqlite_path = config.sqlite_path();
     if let Some(folder) = sqlite_path.and_then(|path| Path::new(path).parent()) {
         // It will hold password hashes. Whether this worked shows when the file is opened, with a better message.
         let _ = DirBuilder::new().recursive(true).mode(0o700).create(folder);
