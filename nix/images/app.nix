@@ -55,6 +55,8 @@ image {
     Env = [
       "PATH=/bin"
       "SLIPWAY_ENV=production"
+      "SLIPWAY_NGINX=/bin/nginx"
+      "SLIPWAY_NGINX_CONFIG=/etc/slipway/nginx.conf"
       "SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt"
     ];
     Labels = {
