@@ -96,6 +96,7 @@ rec {
       "AR_${name}" = lib.getExe' llvm "llvm-ar";
       "CFLAGS_${name}" = toString compileFlags;
       "CARGO_TARGET_${NAME}_LINKER" = linker;
-      "CARGO_TARGET_${NAME}_RUSTFLAGS" = "-Clinker-flavor=ld.lld -Clink-self-contained=yes -Ctarget-feature=+crt-static";
+      "CARGO_TARGET_${NAME}_RUSTFLAGS" =
+        "-Clinker-flavor=ld.lld -Clink-self-contained=yes -Ctarget-feature=+crt-static";
     };
 }

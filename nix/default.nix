@@ -30,24 +30,37 @@ let
   source = import ./source.nix { inherit lib; };
   nginxConf = pkgs.writeText "nginx.conf" (import ./nginx-conf.nix { });
 
-  # What runs in the images of one platform. Every step runs on the host: see cross.nix.
+  # The programs of one platform, and their images. Every step runs on the host: see cross.nix.
+  rustPrograms = cargoEnvironment: {
+    server = import ./server.nix {
+      inherit
+        rust
+        source
+        release
+        cargoEnvironment
+        ;
+    };
+    postgresEntrypoint = import ./postgres-entrypoint.nix {
+      inherit
+        rust
+        source
+        release
+        cargoEnvironment
+        ;
+    };
+  };
   buildFor =
     platform:
     let
       foreign = nixpkgs.legacyPackages.${platform.system};
       cross = import ./cross.nix { inherit pkgs foreign platform; };
-      programs = {
-        server = import ./server.nix {
-          inherit rust source release;
-          inherit (cross) cargoEnvironment;
-        };
-        postgresEntrypoint = import ./postgres-entrypoint.nix {
-          inherit rust source release;
-          inherit (cross) cargoEnvironment;
-        };
+      programs = rustPrograms cross.cargoEnvironment // {
         nginx = import ./nginx.nix { inherit pkgs cross; };
         valkey = import ./valkey.nix { inherit pkgs cross; };
       };
+    in
+    {
+      inherit foreign programs;
       images = import ./images {
         inherit
           pkgs
@@ -58,27 +71,24 @@ let
           release
           ;
       };
-    in
-    programs // { inherit images; };
+    };
 
   arm64 = buildFor platforms.arm64;
   amd64 = buildFor platforms.amd64;
 
-  # On Linux the static server of the image is also the host's: one build for both, and it runs on every distribution.
-  server =
-    if pkgs.stdenv.hostPlatform.isLinux then
-      (if pkgs.stdenv.hostPlatform.isAarch64 then arm64 else amd64).server
+  # On Linux the static programs of the images are also the host's: one build for both, and they run on every distribution.
+  inherit (pkgs.stdenv) hostPlatform;
+  hostPrograms =
+    if hostPlatform.isLinux then
+      (if hostPlatform.isAarch64 then arm64 else amd64).programs
     else
-      import ./server.nix {
-        inherit rust source release;
-        cargoEnvironment = { };
-      };
+      rustPrograms { } // { inherit (pkgs) nginx valkey; };
 
   terraform = import ./terraform.nix { inherit pkgs; };
 
   packages = {
-    default = server;
-    server-arm64 = arm64.server;
+    default = hostPrograms.server;
+    server-arm64 = arm64.programs.server;
     nginx-conf = nginxConf;
     image = arm64.images.app;
     image-valkey = arm64.images.valkey;
@@ -86,23 +96,25 @@ let
     image-amd64 = amd64.images.app;
     image-valkey-amd64 = amd64.images.valkey;
     image-postgres-amd64 = amd64.images.postgres;
-    openapi = pkgs.runCommand "openapi.json" { } "${lib.getExe server} openapi >$out";
+    openapi = pkgs.runCommand "openapi.json" { } "${lib.getExe hostPrograms.server} openapi >$out";
     sbom = import ./sbom {
       inherit pkgs release;
-      inherit (arm64) images;
+      inherit (arm64) foreign programs;
     };
     inherit terraform;
   };
 in
 {
   inherit packages;
-  apps = import ./apps.nix { inherit pkgs packages nginxConf rust source release; };
+  apps = import ./apps { inherit pkgs packages hostPrograms; };
   checks = import ./checks.nix {
     inherit
       pkgs
       rust
       source
+      release
       packages
+      hostPrograms
       nginxConf
       ;
   };

@@ -39,7 +39,8 @@ let
 
   # Rows of a map from the status to a member of its problem.
   rows =
-    member: lines (map (status: "    ${status} \"${toString problems.${status}.${member}}\";") statuses);
+    member:
+    lines (map (status: "    ${status} \"${toString problems.${status}.${member}}\";") statuses);
   rowsWhereSet =
     member:
     lines (

@@ -73,7 +73,7 @@ pkgs.stdenvNoCC.mkDerivation {
       --prefix=/ --sbin-path=/bin/nginx --with-http_realip_module \
       ${lib.concatMapStringsSep " " (name: "--without-http_${name}_module") unusedModules}
     # What `nginx -V` prints would name paths of the host that built it.
-    sed -i -e 's|^#define NGX_CONFIGURE .*|#define NGX_CONFIGURE ""|' -e '/NGX_COMPILER/d' objs/ngx_auto_config.h
+    sed -i -E 's|^#define NGX_(CONFIGURE\|COMPILER) .*|#define NGX_\1 ""|' objs/ngx_auto_config.h
   '';
   buildPhase = "make -f objs/Makefile binary -j$NIX_BUILD_CORES";
   installPhase = ''

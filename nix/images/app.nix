@@ -66,7 +66,8 @@ image {
       "org.opencontainers.image.revision" = release.revision;
       "org.opencontainers.image.version" = release.version;
       # The server's own, nginx's, PCRE2's and zlib's.
-      "org.opencontainers.image.licenses" = "${release.license} AND BSD-2-Clause AND BSD-3-Clause AND Zlib";
+      "org.opencontainers.image.licenses" =
+        "${release.license} AND BSD-2-Clause AND BSD-3-Clause AND Zlib";
     };
   };
 }

@@ -33,6 +33,8 @@ rec {
     }:
     pkgs.runCommand name { } ''
       ${lib.optionalString (programs != [ ]) "install -D -m 755 -t $out/bin ${toString programs}"}
-      ${lib.concatStringsSep "\n" (lib.mapAttrsToList (path: file: "install -D -m 644 ${file} $out${path}") files)}
+      ${lib.concatStringsSep "\n" (
+        lib.mapAttrsToList (path: file: "install -D -m 644 ${file} $out${path}") files
+      )}
     '';
 }

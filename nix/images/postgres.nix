@@ -23,6 +23,9 @@ let
     done
     # initdb starts its helpers by popen(3), which needs a shell of this name.
     ln -s ${lib.getExe foreign.bash} $out/bin/sh
+    # Where a PostgreSQL that was not built with a place of its own looks for time zones.
+    mkdir -p $out/usr/share
+    ln -s ${foreign.tzdata}/share/zoneinfo $out/usr/share/zoneinfo
   '';
 in
 image {
@@ -33,6 +36,7 @@ image {
       closures = [
         postgresql
         foreign.bash
+        foreign.tzdata
       ];
     }
     {

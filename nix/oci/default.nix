@@ -29,7 +29,8 @@ let
     }:
     {
       inherit trees directories;
-      storePaths = if closures == [ ] then null else "${pkgs.closureInfo { rootPaths = closures; }}/store-paths";
+      storePaths =
+        if closures == [ ] then null else "${pkgs.closureInfo { rootPaths = closures; }}/store-paths";
     };
   image = pkgs.writeText "image.json" (
     builtins.toJSON {

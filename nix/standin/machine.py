@@ -17,12 +17,12 @@ def output(*command):
 def version_of(archive):
     """The upstream version in the name of a Debian archive."""
     name = os.path.basename(archive)
-    return re.match(r"[^_]+_(?:\d-3a)?([0-9.]+)", name).group(1).rstrip(".")
+    return re.match(r"[^_]+_(?:\d-3a)?([0-9.]+[a-z]?)", name).group(1).rstrip(".")
 
 
 def package(name):
     """Its version, that of the first Debian package it is made of, and its archives by architecture."""
-    files, own = {}, {"bash": "bash_", "compiler-rt": "libclang-rt", "musl": "musl-dev", "postgresql": "postgresql-17_"}[name]
+    files, own = {}, {"bash": "bash_", "compiler-rt": "libclang-rt", "musl": "musl-dev", "postgresql": "postgresql-17_", "tzdata": "tzdata_"}[name]
     for architecture in os.listdir(f"{nixpkgs}/debs"):
         archives = sorted(os.listdir(f"{nixpkgs}/debs/{architecture}/{name}"))
         files[architecture] = [f"{name}/{archive}" for archive in archives]

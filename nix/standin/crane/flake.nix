@@ -31,7 +31,8 @@
               }
               // phases
             );
-          options = arguments: extra: "--profile \"$CARGO_PROFILE\" ${arguments.cargoExtraArgs or "--locked"} ${extra}";
+          options =
+            arguments: extra: "--profile \"$CARGO_PROFILE\" ${arguments.cargoExtraArgs or "--locked"} ${extra}";
         in
         {
           overrideToolchain = libraryFor pkgs;

@@ -26,7 +26,9 @@ rec {
     }:
     let
       inherit (machine.packages.${pname}) version;
-      archives = map (file: ./. + "/debs/${architecture}/${file}") machine.packages.${pname}.files.${architecture};
+      archives = map (
+        file: ./. + "/debs/${architecture}/${file}"
+      ) machine.packages.${pname}.files.${architecture};
       plan = builtins.toFile "plan.json" (
         builtins.unsafeDiscardStringContext (
           builtins.toJSON {
@@ -44,7 +46,7 @@ rec {
         "-ec"
         ''
           export PATH=/usr/bin:/bin
-          python3 ${./debian-package.py} ${plan} $out ${toString archives}
+          python3 ${./debian-package.py} ${plan} $out ${lib.concatMapStringsSep " " (archive: "${archive}") archives}
           ${afterwards}
         ''
       ];
@@ -53,7 +55,4 @@ rec {
       inherit pname version;
       meta = { inherit mainProgram; };
     };
-
-  # A package that is only asked for its source.
-  none = pname: { inherit pname; };
 }

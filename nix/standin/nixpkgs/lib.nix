@@ -36,8 +36,7 @@ rec {
     concatStringsSep separator (map f list);
   flatten = value: if isList value then concatMap flatten value else [ value ];
 
-  hasPrefix =
-    prefix: string: builtins.substring 0 (builtins.stringLength prefix) string == prefix;
+  hasPrefix = prefix: string: builtins.substring 0 (builtins.stringLength prefix) string == prefix;
   hasSuffix =
     suffix: string:
     let
@@ -61,9 +60,7 @@ rec {
   importJSON = path: builtins.fromJSON (builtins.readFile path);
   versions.major = version: elemAt (splitVersion version) 0;
 
-  getOutput =
-    output: package:
-    package.${output} or package;
+  getOutput = output: package: package.${output} or package;
   getBin = getOutput "bin";
   getDev = getOutput "dev";
   getLib = getOutput "lib";

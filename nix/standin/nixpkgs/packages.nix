@@ -46,8 +46,8 @@ builders
     };
   };
 
-  nginx = sourceOf "nginx" // debian.none "nginx";
-  valkey = sourceOf "valkey" // debian.none "valkey";
+  nginx = fromMachine "nginx" { } // sourceOf "nginx";
+  valkey = fromMachine "valkey" { mainProgram = "valkey-server"; } // sourceOf "valkey";
   pcre2 = sourceOf "pcre2";
   zlib = sourceOf "zlib";
 
@@ -89,7 +89,6 @@ builders
     trees = {
       "usr/lib/postgresql/17" = "lib/postgresql/17";
       "usr/share/postgresql/17" = "share/postgresql/17";
-      "usr/share/zoneinfo" = "../usr/share/zoneinfo";
     };
     without = [
       "usr/lib/postgresql/17/lib/llvmjit*"
@@ -103,6 +102,8 @@ builders
     mainProgram = "postgres";
   };
 
+  tzdata = debian.package "tzdata" { trees."usr/share/zoneinfo" = "share/zoneinfo"; };
+
   cacert = runCommand "cacert" { } ''
     install -D -m 644 /etc/ssl/certs/ca-certificates.crt $out/etc/ssl/certs/ca-bundle.crt
   '';
@@ -110,5 +111,14 @@ builders
 // lib.genAttrs [
   "python3"
   "zstd"
+
+  # Only evaluated, for the developer's shell.
+  "cargo-nextest"
+  "chromium"
+  "nixfmt"
+  "nodejs"
+  "podman"
   "shellcheck"
+  "shfmt"
+  "skopeo"
 ] (name: fromMachine name { })
