@@ -17,7 +17,7 @@ async fn every_error_of_nginx_is_a_problem_with_the_id_that_is_logged() {
     let many_headers: String = (0..1_000).map(|n| format!("X-Header-{n}: 0123456789\r\n")).collect();
     let large_header = format!("Cookie: {}\r\n", "a".repeat(17_000));
     let large_body = "POST /login HTTP/1.1\r\nHost: x\r\nContent-Length: 65537\r\n\r\n";
-    let large_chunk = "POST /login HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n10001\r\n";
+    let large_chunk = "POST /login HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n10001\r\na";
     for (request, status, code, instance) in [
         (get("/hello", "Host: y\r\n"), 400, "bad_request", "/hello"),
         (b"GET / HTTP/1.1\r\n\r\n".to_vec(), 400, "bad_request", "/"),

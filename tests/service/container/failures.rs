@@ -110,7 +110,7 @@ async fn nginx_is_not_left_behind_by_a_server_that_cannot_start() {
     let container = Container::launch("", &[database, ("JWT_SECRET", SECRET)], &[]);
     let address = container.address;
     assert!(failure(container).await.contains("DATABASE_URL cannot be used"));
-    TcpListener::bind(address).expect("nginx still listens");
+    Container::await_free_port(address).await;
 }
 
 #[tokio::test]
@@ -121,7 +121,7 @@ async fn when_nginx_is_killed_the_container_ends_and_says_so() {
     let address = container.address;
     assert!(failure(container).await.contains("nginx has ended (signal 9)"));
     assert_gone(&workers).await;
-    TcpListener::bind(address).expect("a worker still listens");
+    Container::await_free_port(address).await;
 }
 
 #[tokio::test]

@@ -126,5 +126,5 @@ async fn a_second_signal_ends_everything_at_once() {
     container.process.await_line("shutting down").await;
     container.process.signal("TERM");
     assert_eq!(container.process.exit(PATIENCE).await.code(), Some(1));
-    std::net::TcpListener::bind(container.address).expect("nginx still listens");
+    Container::await_free_port(container.address).await;
 }

@@ -80,6 +80,17 @@ impl Container {
         panic!("nginx did not listen within 30 s:\n{}", self.process.output());
     }
 
+    /// Waits until nobody listens where nginx did.
+    pub(crate) async fn await_free_port(address: SocketAddr) {
+        for _ in 0..200 {
+            if std::net::TcpListener::bind(address).is_ok() {
+                return;
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+        panic!("somebody still listens at {address} after 10 s");
+    }
+
     pub(crate) async fn connect(&self) -> BufReader<TcpStream> {
         BufReader::new(TcpStream::connect(self.address).await.unwrap())
     }
@@ -88,7 +99,8 @@ impl Container {
     pub(crate) async fn send_raw(&self, bytes: &[u8]) -> Answer {
         let mut stream = self.connect().await;
         stream.write_all(bytes).await.unwrap();
-        read_answer(&mut stream).await.expect("no answer")
+        let answer = read_answer(&mut stream).await;
+        answer.unwrap_or_else(|| panic!("no answer to {}", String::from_utf8_lossy(bytes)))
     }
 
     /// The access lines of nginx and of the server alike.
