@@ -98,7 +98,8 @@ in
     # How much of it.
 
     client_max_body_size ${toString maxBodyBytes};
-    # Twice the body, so that a chunked one is in memory with its framing.
+    # Twice the body, so that a chunked one is in memory with its framing. Only one whose chunks are tiny is not; its
+    # file is in the runtime directory.
     client_body_buffer_size ${toString (2 * maxBodyBytes)};
     client_header_buffer_size 1k;
     # One buffer, so that it bounds all headers together. The server takes 32 KiB (src/server/accept.rs).
@@ -186,7 +187,7 @@ in
       default $time_iso8601;
     }
     map $status $level {
-      "~^5" WARN;
+      "~^50[0234]" WARN;
       default INFO;
     }
     map "$request_time" $duration_ms {
@@ -220,8 +221,9 @@ in
     server {
       listen ${listen} default_server;
 
-      error_page ${builtins.concatStringsSep " " statuses} @problem;
-      error_page 494 =431 @problem;
+      # A path and no named location, which a request line that cannot be read would not find its way to.
+      error_page ${builtins.concatStringsSep " " statuses} /nginx-problem;
+      error_page 494 =431 /nginx-problem;
 
       # The headers that the server sets (src/http/mod.rs), on everything that does not come from it.
       add_header X-Request-Id $log_id always;
@@ -233,11 +235,11 @@ in
       add_header Retry-After $problem_retry_after always;
       add_header Allow $problem_allow always;
 
-      if ($uri_is_too_long) {
-        return 414;
-      }
-
       location / {
+        if ($uri_is_too_long) {
+          return 414;
+        }
+
         # A header here, if an empty one that is not sent, keeps those above off the server's answers.
         add_header X-Request-Id "";
 
@@ -263,7 +265,8 @@ in
         return 404;
       }
 
-      location @problem {
+      location = /nginx-problem {
+        internal;
         default_type application/problem+json;
         return 200 '{"type":"about:blank","title":"$problem_title","status":$status,"detail":"$problem_detail","instance":"$problem_instance","code":"$problem_code","request_id":"$log_id"}';
       }

@@ -65,4 +65,9 @@
     detail = "The request took too long and was given up. Try again a little later.";
     retryAfter = 2;
   };
+  "505" = {
+    title = "HTTP Version Not Supported";
+    code = "http_version_not_supported";
+    detail = "Use HTTP/1.1.";
+  };
 }

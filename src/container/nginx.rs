@@ -64,8 +64,8 @@ impl Nginx {
             exit.or_else(|| status.terminating_signal().map(|number| format!("signal {number}")))
         });
         let status = status.unwrap_or_else(|| "unknown status".to_owned());
-        ConfigError(match self.output.last_words().await {
-            Some(words) => format!("nginx has ended ({status}): {words}"),
+        ConfigError(match self.output.reason().await {
+            Some(reason) => format!("nginx has ended ({status}): {reason}"),
             None => format!("nginx has ended ({status})"),
         })
     }
@@ -76,7 +76,7 @@ impl Nginx {
             // It fails when nginx has ended already, which shows at once.
             let _ = kill_process(self.pid, signal);
             if timeout(deadline, self.ended()).await.is_ok() {
-                self.output.last_words().await;
+                self.output.reason().await;
                 return;
             }
             tracing::warn!(?signal, "nginx did not end");

@@ -33,8 +33,9 @@ impl Output {
         })
     }
 
-    /// Waits until everything that an nginx that has ended printed is out, and returns its last complaint.
-    pub(super) async fn last_words(&mut self) -> Option<String> {
+    /// Waits until everything that an nginx that has ended printed is out, and returns why it has given
+    /// up, if it said so.
+    pub(super) async fn reason(&mut self) -> Option<String> {
         if let Some(access) = self.access.take() {
             let _ = timeout(LAST_LINES, access).await;
         }
@@ -53,8 +54,9 @@ async fn copy(mut lines: Lines<BufReader<Receiver>>) {
     }
 }
 
+/// Returns why nginx has given up, if it said so.
 async fn log(mut lines: Lines<BufReader<Receiver>>) -> Option<String> {
-    let mut last_complaint = None;
+    let mut reasons = Vec::new();
     while let Ok(Some(line)) = lines.next_line().await {
         let (level, message) = parse(&line);
         match level {
@@ -63,11 +65,13 @@ async fn log(mut lines: Lines<BufReader<Receiver>>) -> Option<String> {
             Level::INFO => tracing::info!(target: "nginx", "{message}"),
             _ => tracing::debug!(target: "nginx", "{message}"),
         }
-        if level <= Level::WARN {
-            last_complaint = Some(message.to_owned());
+        // A port that is taken is told several times, once for each attempt.
+        let is_new = reasons.last().is_none_or(|last| last != message);
+        if is_new && (line.contains("[emerg] ") || line.starts_with("slipway: ")) {
+            reasons.push(message.to_owned());
         }
     }
-    last_complaint
+    (!reasons.is_empty()).then(|| reasons.join("; "))
 }
 
 /// Level and message of a line such as `2026/01/31 12:00:00 [error] 7#7: *1 connect() failed, client: …, server: …`, or
