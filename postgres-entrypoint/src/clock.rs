@@ -48,9 +48,6 @@ mod tests {
         ] {
             assert_eq!(rfc3339(Duration::from_secs(seconds)), expected);
         }
-        assert_eq!(
-            rfc3339(Duration::from_micros(1_000_042)),
-            "1970-01-01T00:00:01.000042Z"
-        );
+        assert_eq!(rfc3339(Duration::from_micros(1_000_042)), "1970-01-01T00:00:01.000042Z");
     }
 }

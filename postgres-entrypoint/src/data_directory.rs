@@ -68,7 +68,9 @@ pub(crate) fn create(settings: &Settings, major: &str, log: Log) -> Result<(), S
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         Err(error) => return Err(file_error(&new)(error)),
     }
-    log.info(&format!("making a data directory for PostgreSQL {major}, for the first start"));
+    log.info(&format!(
+        "making a data directory for PostgreSQL {major}, for the first start"
+    ));
     postgres::initdb(&new, major)?;
     account::create(settings, &new)?;
     sync(&new)?;

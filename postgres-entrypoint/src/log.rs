@@ -93,7 +93,10 @@ mod tests {
     #[test]
     fn nothing_that_is_logged_can_end_the_line_or_the_string_it_stands_in() {
         let line = Log::Json.line("T", "INFO", "\"}\n\\\u{0}\u{1b}é");
-        assert!(line.ends_with("\"message\":\"\\\"}\\n\\\\\\u0000\\u001bé\"}\n"), "{line}");
+        assert!(
+            line.ends_with("\"message\":\"\\\"}\\n\\\\\\u0000\\u001bé\"}\n"),
+            "{line}"
+        );
         assert_eq!(Log::Text.line("T", "INFO", "a\nb").lines().count(), 1);
     }
 }

@@ -159,7 +159,10 @@ fn password(value: Option<String>, file: Option<String>) -> Result<Password, Str
                 format!("POSTGRES_PASSWORD_FILE={file} cannot be read ({error}): mount the secret there")
             })?;
             // Editors end a file with a line break.
-            ("POSTGRES_PASSWORD_FILE", password.trim_end_matches(['\r', '\n']).to_owned())
+            (
+                "POSTGRES_PASSWORD_FILE",
+                password.trim_end_matches(['\r', '\n']).to_owned(),
+            )
         }
         (None, None) => return Err(format!("POSTGRES_PASSWORD is not set: {MAKE_ONE}")),
         (Some(_), Some(_)) => {
@@ -189,10 +192,14 @@ mod tests {
 
     /// The settings from these variables, with the project's own configuration.
     fn settings(variables: &[(&str, &str)]) -> Result<Settings, String> {
-        let config = ("POSTGRES_CONFIG_DIR", concat!(env!("CARGO_MANIFEST_DIR"), "/../nix/images"));
+        let config = (
+            "POSTGRES_CONFIG_DIR",
+            concat!(env!("CARGO_MANIFEST_DIR"), "/../nix/images"),
+        );
         let variable = |name: &str| {
             let mut all = variables.iter().chain([&config]);
-            all.find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+            all.find(|(known, _)| *known == name)
+                .map(|(_, value)| (*value).to_owned())
         };
         Settings::from_variables(variable).map_err(|error| error.to_string())
     }
@@ -202,7 +209,10 @@ mod tests {
         let settings = settings(&[("POSTGRES_PASSWORD", PASSWORD), ("POSTGRES_USER", "")]).unwrap();
         assert_eq!(settings.data, Path::new("/var/lib/postgresql/data"));
         assert_eq!(settings.beside_data("lock"), Path::new("/var/lib/postgresql/data.lock"));
-        assert_eq!((settings.role.as_str(), settings.database.as_str()), ("slipway", "slipway"));
+        assert_eq!(
+            (settings.role.as_str(), settings.database.as_str()),
+            ("slipway", "slipway")
+        );
         assert_eq!(settings.password.expose(), PASSWORD);
         assert_eq!(format!("{:?}", settings.password), "[redacted]");
     }
@@ -240,7 +250,10 @@ mod tests {
     #[test]
     fn a_wrong_password_is_not_repeated() {
         for (variables, expected) in [
-            (&[("POSTGRES_PASSWORD", "hunter2")][..], "has 7 characters and needs at least 16"),
+            (
+                &[("POSTGRES_PASSWORD", "hunter2")][..],
+                "has 7 characters and needs at least 16",
+            ),
             (&[("POSTGRES_PASSWORD", "hunter2 hunter2 hunter2")], "printable ASCII"),
             (&[("POSTGRES_PASSWORD", "hünter2-hünter2-hünter2")], "printable ASCII"),
             (
