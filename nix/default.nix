@@ -86,6 +86,13 @@ let
 
   terraform = import ./terraform.nix { inherit pkgs; };
 
+  commands = import ./apps { inherit pkgs hostPrograms; };
+  app = _: package: {
+    type = "app";
+    program = lib.getExe package;
+    meta.description = package.meta.description or release.name;
+  };
+
   packages = {
     default = hostPrograms.server;
     server-arm64 = arm64.programs.server;
@@ -102,11 +109,12 @@ let
       inherit (arm64) foreign programs;
     };
     inherit terraform;
-  };
+  }
+  // commands;
 in
 {
   inherit packages;
-  apps = import ./apps { inherit pkgs packages hostPrograms; };
+  apps = builtins.mapAttrs app ({ default = hostPrograms.server; } // commands);
   checks = import ./checks.nix {
     inherit
       pkgs

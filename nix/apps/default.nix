@@ -1,45 +1,35 @@
-# What `nix run` runs. Each script beside this file also runs without Nix, with its tools on PATH.
+# The commands that `nix run .#NAME` runs. Each script beside this file also runs without Nix, with its tools on PATH.
 {
   pkgs,
-  packages,
   hostPrograms,
 }:
 let
   inherit (pkgs) lib;
-  app = package: {
-    type = "app";
-    program = lib.getExe package;
-    meta.description = package.meta.description or "";
-  };
 in
 {
-  default = app packages.default;
-
-  dev = app (
-    pkgs.writeShellApplication {
-      name = "dev";
-      meta.description = "The whole stack as processes of this machine";
-      runtimeInputs = [
-        packages.default
-        hostPrograms.postgresEntrypoint
-        hostPrograms.nginx
-        hostPrograms.valkey
-        pkgs.postgresql_17
-      ];
-      runtimeEnv = {
-        DEV_NGINX_CONF = pkgs.writeText "nginx.conf" (
-          import ../nginx-conf.nix { listen = "127.0.0.1:8080"; }
-        );
-        DEV_VALKEY_CONF = ../images/valkey.conf;
-        DEV_POSTGRES_CONF = lib.fileset.toSource {
-          root = ../images;
-          fileset = lib.fileset.unions [
-            ../images/postgresql.conf
-            ../images/pg_hba.conf
-          ];
-        };
+  dev = pkgs.writeShellApplication {
+    name = "dev";
+    meta.description = "The whole stack as processes of this machine";
+    runtimeInputs = [
+      hostPrograms.server
+      hostPrograms.postgresEntrypoint
+      hostPrograms.nginx
+      hostPrograms.valkey
+      pkgs.postgresql_17
+    ];
+    runtimeEnv = {
+      DEV_NGINX_CONF = pkgs.writeText "nginx.conf" (
+        import ../nginx-conf.nix { listen = "127.0.0.1:8080"; }
+      );
+      DEV_VALKEY_CONF = ../images/valkey.conf;
+      DEV_POSTGRES_CONF = lib.fileset.toSource {
+        root = ../images;
+        fileset = lib.fileset.unions [
+          ../images/postgresql.conf
+          ../images/pg_hba.conf
+        ];
       };
-      text = builtins.readFile ./dev.sh;
-    }
-  );
+    };
+    text = builtins.readFile ./dev.sh;
+  };
 }
