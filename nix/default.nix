@@ -28,7 +28,7 @@ let
       ;
   };
   source = import ./source.nix { inherit lib; };
-  nginxConf = pkgs.writeText "nginx.conf" (import ./nginx-conf.nix { });
+  nginxConf = pkgs.writeText "nginx.conf" (import ./nginx-conf.nix { unusedModules = [ ]; });
 
   # The programs of one platform, and their images. Every step runs on the host: see cross.nix.
   rustPrograms = cargoEnvironment: {

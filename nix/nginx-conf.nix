@@ -37,20 +37,11 @@ let
   seconds = name: "${toString timeouts.${name}}s";
   statuses = builtins.attrNames problems;
 
-  # Rows of a map from the status to a member of its problem.
+  # Rows of a map from the status to a member of its problem, or to nothing.
   rows =
     member:
-    lines (map (status: "    ${status} \"${toString problems.${status}.${member}}\";") statuses);
-  rowsWhereSet =
-    member:
     lines (
-      map (
-        status:
-        if problems.${status} ? ${member} then
-          "    ${status} \"${toString problems.${status}.${member}}\";"
-        else
-          "    # ${status}: none"
-      ) statuses
+      map (status: "    ${status} \"${toString (problems.${status}.${member} or "")}\";") statuses
     );
 in
 ''
@@ -156,7 +147,7 @@ in
     }
     map $status $problem_retry_after {
       default "";
-  ${rowsWhereSet "retryAfter"}
+  ${rows "retryAfter"}
     }
     map $status $problem_allow {
       default "";
@@ -260,7 +251,8 @@ in
         proxy_max_temp_file_size 0;
       }
 
-      # What scanners ask every host for. The server has nothing there, either; this answers in a quarter of the time.
+      # What scanners ask every host for. The server has nothing there, either; this takes less than half of the
+      # processor time (19 instead of 45 microseconds).
       location ~* ^/\.(?!well-known/)|^/wp-|\.php$ {
         return 404;
       }

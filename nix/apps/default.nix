@@ -19,7 +19,13 @@ in
     ];
     runtimeEnv = {
       DEV_NGINX_CONF = pkgs.writeText "nginx.conf" (
-        import ../nginx-conf.nix { listen = "127.0.0.1:8080"; }
+        import ../nginx-conf.nix (
+          {
+            listen = "127.0.0.1:8080";
+          }
+          # Our own nginx has nothing that the configuration does not use; that of nixpkgs, which a Mac takes, has.
+          // lib.optionalAttrs pkgs.stdenv.hostPlatform.isLinux { unusedModules = [ ]; }
+        )
       );
       DEV_VALKEY_CONF = ../images/valkey.conf;
       DEV_POSTGRES_CONF = lib.fileset.toSource {

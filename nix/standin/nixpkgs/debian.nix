@@ -46,7 +46,9 @@ rec {
         "-ec"
         ''
           export PATH=/usr/bin:/bin
-          python3 ${./debian-package.py} ${plan} $out ${lib.concatMapStringsSep " " (archive: "${archive}") archives}
+          python3 ${./debian-package.py} ${plan} $out ${
+            lib.concatMapStringsSep " " (archive: "${archive}") archives
+          }
           ${afterwards}
         ''
       ];

@@ -97,7 +97,9 @@ builders
     ];
     afterwards = ''
       mkdir -p $out/bin
-      ln -s ../lib/postgresql/17/bin/* $out/bin/
+      for program in $out/lib/postgresql/17/bin/*; do
+        ln -s "$program" $out/bin/
+      done
     '';
     mainProgram = "postgres";
   };
