@@ -24,6 +24,8 @@ use crate::telemetry::Metrics;
 
 /// The first and the longest pause between attempts to reach the database at start.
 const RETRY_PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
+/// How long a stop waits for requests under way: the deadline of the last one, and a moment to write its answer.
+pub const STOP_DEADLINE: Duration = REQUEST_DEADLINE.saturating_add(Duration::from_secs(2));
 /// Scrapers hold few connections.
 const MAX_METRICS_CONNECTIONS: usize = 64;
 
@@ -128,18 +130,25 @@ impl App {
         self.tasks.push(tokio::spawn(serving));
     }
 
-    /// Stops without losing a request (R16): `GET /health` and `GET /ready` turn 503 at once, requests are still served
-    /// for DRAIN_SECONDS while the load balancer looks elsewhere, then no connection is accepted any more, idle ones are
-    /// closed, and requests under way finish.
+    /// Stops without losing a request (R16): drains, then stops.
     pub async fn shut_down(self) {
+        self.drain().await;
+        self.stop().await;
+    }
+
+    /// Gives the load balancer time to look elsewhere: `GET /health` and `GET /ready` turn 503 at once, and requests are
+    /// still served, for DRAIN_SECONDS.
+    pub async fn drain(&self) {
         self.draining.begin();
         tracing::info!(drain_seconds = self.drain.as_secs(), "shutting down");
         sleep(self.drain).await;
+    }
+
+    /// Accepts no connection any more, closes idle ones, and lets requests under way finish within [`STOP_DEADLINE`].
+    pub async fn stop(self) {
         self.stop.cancel();
         self.connections.close();
-        // The deadline of the last request, and a moment to write its answer.
-        let patience = REQUEST_DEADLINE + Duration::from_secs(2);
-        if timeout(patience, self.connections.wait()).await.is_err() {
+        if timeout(STOP_DEADLINE, self.connections.wait()).await.is_err() {
             tracing::warn!(
                 open = self.connections.len(),
                 "gave up on connections that would not end"

@@ -5,17 +5,33 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
+use clap::Parser;
 use slipway::config::{ConfigError, Listen, Options};
 
 /// Less than the interval of a container's health check.
 const DEADLINE: Duration = Duration::from_secs(3);
 
-/// Asks `GET /health` at LISTEN.
+/// Whom to ask.
+#[derive(Parser)]
+pub(crate) struct HealthcheckOptions {
+    /// Whom to ask instead of LISTEN, such as nginx in front of the server: `127.0.0.1:8080`
+    #[arg(long, env = "HEALTHCHECK_ADDRESS")]
+    address: Option<String>,
+
+    #[command(flatten)]
+    server: Options,
+}
+
+/// Asks `GET /health`.
 ///
 /// # Errors
 /// When the answer is not 200, or none comes in time.
-pub(crate) fn run(options: &Options) -> Result<(), ConfigError> {
-    let listen = Listen::parse("LISTEN", &options.listen)?;
+pub(crate) fn run(options: &HealthcheckOptions) -> Result<(), ConfigError> {
+    let (setting, value) = match &options.address {
+        Some(address) => ("HEALTHCHECK_ADDRESS", address.as_str()),
+        None => ("LISTEN", options.server.listen()),
+    };
+    let listen = Listen::parse(setting, value)?;
     let status = match &listen {
         Listen::Tcp(address) => TcpStream::connect_timeout(&reachable(*address), DEADLINE).and_then(|stream| {
             stream.set_read_timeout(Some(DEADLINE))?;
@@ -28,11 +44,8 @@ pub(crate) fn run(options: &Options) -> Result<(), ConfigError> {
     };
     match status {
         Ok(status) if status.contains(" 200 ") => Ok(()),
-        Ok(status) => Err(ConfigError(format!("LISTEN={} answered {status}", options.listen))),
-        Err(error) => Err(ConfigError(format!(
-            "LISTEN={} does not answer: {error}",
-            options.listen
-        ))),
+        Ok(status) => Err(ConfigError(format!("{setting}={value} answered {status}"))),
+        Err(error) => Err(ConfigError(format!("{setting}={value} does not answer: {error}"))),
     }
 }
 

@@ -5,7 +5,8 @@
 //! [`server`] (listen, accept, drain) -> [`http`] (request id, guards, errors, access log) -> [`api`] (the typed
 //! contract) -> [`auth`] (accounts and sessions) -> [`store`] (PostgreSQL or SQLite) and [`cache`] (Valkey or memory).
 //!
-//! [`app`] wires them together; [`config`], [`problem`], [`telemetry`], [`draining`] and [`clock`] are used by all.
+//! [`app`] wires them together, and [`container`] runs nginx in front of that; [`config`], [`problem`], [`telemetry`],
+//! [`draining`] and [`clock`] are used by all.
 
 pub mod api;
 pub mod app;
@@ -13,6 +14,7 @@ pub mod auth;
 pub mod cache;
 pub mod clock;
 pub mod config;
+pub mod container;
 pub mod draining;
 pub mod http;
 pub mod problem;

@@ -3,14 +3,18 @@
 mod healthcheck;
 mod welcome;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use slipway::app::App;
 use slipway::clock::Clock;
 use slipway::config::{Config, ConfigError, DatabaseConfig, Options};
+use slipway::container::{self, ContainerOptions};
 use slipway::server::Signals;
 use slipway::{api, store, telemetry};
+
+use crate::healthcheck::HealthcheckOptions;
 
 /// A small production API
 #[derive(Parser)]
@@ -25,12 +29,20 @@ struct Cli {
 enum Command {
     /// Serve the API
     Serve(Box<Options>),
+    /// Serve the API behind nginx: what the container image runs
+    Container(Box<ContainerOptions>),
     /// Bring the schema of DATABASE_URL up to date and exit
     Migrate(Box<Options>),
     /// Print the OpenAPI document
     Openapi,
-    /// Ask the server at LISTEN whether it is alive; the exit code tells a container's health check
-    Healthcheck(Box<Options>),
+    /// Ask the server whether it is alive; the exit code tells a container's health check
+    Healthcheck(Box<HealthcheckOptions>),
+    /// Become a program that ends when the parent of this process does
+    #[command(hide = true)]
+    ExecTiedToParent {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        command: Vec<OsString>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -40,12 +52,14 @@ fn main() -> ExitCode {
     });
     let result = match command {
         Command::Serve(options) => run(serve(&options)),
+        Command::Container(options) => run(container::run(&options)),
         Command::Migrate(options) => run(migrate(&options)),
         Command::Openapi => {
             print!("{}", api::openapi_json());
             Ok(())
         }
         Command::Healthcheck(options) => healthcheck::run(&options),
+        Command::ExecTiedToParent { command } => Err(container::exec_tied_to_parent(&command)),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

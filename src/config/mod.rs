@@ -147,7 +147,7 @@ impl Config {
             check_redis_url(url)?;
         }
         let secrets = token_secrets::token_secrets(options, &database)?;
-        let listen = Listen::parse("LISTEN", &options.listen)?;
+        let listen = Listen::parse("LISTEN", options.listen())?;
         let metrics_listen = match options.metrics_listen.as_str() {
             "off" => None,
             address => Some(Listen::parse("METRICS_LISTEN", address)?),
@@ -228,6 +228,11 @@ impl DatabaseConfig {
 }
 
 impl Options {
+    /// Where to serve HTTP: on loopback unless told otherwise.
+    pub fn listen(&self) -> &str {
+        self.listen.as_deref().unwrap_or("127.0.0.1:8000")
+    }
+
     /// The log format: JSON lines in production unless told otherwise.
     pub fn log_format(&self) -> LogFormat {
         self.log_format.unwrap_or(match self.slipway_env {

@@ -15,9 +15,9 @@ pub struct Options {
     pub slipway_env: Environment,
 
     /// Where to serve HTTP: `127.0.0.1:8000`, `[::]:8000` or `unix:/path/to/socket`. `0.0.0.0` makes the server
-    /// reachable from other machines
-    #[arg(long, env = "LISTEN", default_value = "127.0.0.1:8000")]
-    pub listen: String,
+    /// reachable from other machines [default: 127.0.0.1:8000; in a container the socket that nginx knows]
+    #[arg(long, env = "LISTEN")]
+    pub listen: Option<String>,
 
     /// Where to serve Prometheus metrics without authentication, or `off`. Keep it on loopback: it tells an attacker
     /// about load and failures

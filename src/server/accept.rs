@@ -21,9 +21,9 @@ use super::io_deadlines::{IoDeadlines, RequestPhase};
 use super::listener::{Listener, Stream};
 use crate::http::Peer;
 
-/// How long a connection may be idle between requests: longer than nginx keeps its own to us (75 s) and than the load
-/// balancer keeps its (60 s), so that a connection is never closed while the other side sends a request on it (R15).
-const KEEP_ALIVE: Duration = Duration::from_secs(90);
+/// How long a connection may be idle between requests: longer than nginx keeps its own to us and than the load balancer
+/// keeps its (60 s both, nix/timeouts.nix), so that it is never closed while the other side sends a request on it (R15).
+pub const KEEP_ALIVE: Duration = Duration::from_secs(90);
 /// The largest head of a request, and so the most that a connection buffers; nginx in front allows 16 KiB.
 const MAX_HEAD_BYTES: usize = 32 * 1024;
 /// The most headers of a request; browsers send about 20.

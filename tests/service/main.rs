@@ -8,6 +8,7 @@
 mod support;
 
 mod accounts;
+mod container;
 mod contract;
 mod cross_origin;
 mod degradation;

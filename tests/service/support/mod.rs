@@ -2,13 +2,15 @@
 //! methods.
 
 mod client;
+mod container;
 mod process;
 mod proxy;
 mod server;
 mod services;
 
-pub(crate) use client::{Client, PASSWORD};
-pub(crate) use process::{ServerProcess, free_port};
+pub(crate) use client::{Answer, Client, PASSWORD};
+pub(crate) use container::{Container, evaluate, program, read_answer, render};
+pub(crate) use process::{ServerProcess, children_of, free_port, send_signal};
 pub(crate) use proxy::Proxy;
 pub(crate) use server::{SECRET, Storage, TestServer};
 pub(crate) use services::{fresh_database, fresh_key_prefix, redis_url};

@@ -47,9 +47,15 @@ impl ServerProcess {
 
     /// Runs `slipway` with these arguments and settings, and nothing else in its environment.
     pub(crate) fn run(arguments: &[&str], settings: &[(&str, &str)]) -> Self {
+        Self::run_by(&[], arguments, settings)
+    }
+
+    /// The same, started by another program with its arguments.
+    pub(crate) fn run_by(starter: &[&str], arguments: &[&str], settings: &[(&str, &str)]) -> Self {
         let folder = TempDir::new().unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_slipway"))
-            .args(arguments)
+        let words = [starter, &[env!("CARGO_BIN_EXE_slipway")], arguments].concat();
+        let mut child = Command::new(words[0])
+            .args(&words[1..])
             .current_dir(folder.path())
             .env_clear()
             .envs(settings.iter().copied())
@@ -98,10 +104,12 @@ impl ServerProcess {
         client
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id().expect("the process runs")
+    }
+
     pub(crate) fn signal(&self, name: &str) {
-        let pid = self.child.id().expect("the process runs").to_string();
-        let status = std::process::Command::new("kill").args(["-s", name, &pid]).status();
-        assert!(status.unwrap().success());
+        send_signal(self.pid(), name);
     }
 
     pub(crate) fn has_exited(&mut self) -> bool {
@@ -126,6 +134,28 @@ fn read(stream: impl AsyncRead + Unpin + Send + 'static, output: Arc<Mutex<VecDe
             output.lock().unwrap().push_back(line);
         }
     })
+}
+
+pub(crate) fn send_signal(pid: u32, name: &str) {
+    let kill = std::process::Command::new("kill")
+        .args(["-s", name, &pid.to_string()])
+        .status();
+    assert!(kill.unwrap().success());
+}
+
+/// Fields 2 to 4 of proc(5)'s stat for the children of `parent`: their ids with name and state.
+pub(crate) fn children_of(parent: u32) -> Vec<(u32, String, char)> {
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let children = processes.filter_map(|entry| {
+        let pid = entry.file_name().to_str()?.parse().ok()?;
+        let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
+        let (start, rest) = stat.rsplit_once(") ")?;
+        let mut fields = rest.split(' ');
+        let state = fields.next()?.chars().next()?;
+        let is_child = fields.next()?.parse() == Ok(parent);
+        is_child.then(|| (pid, start.split_once('(').unwrap().1.to_owned(), state))
+    });
+    children.collect()
 }
 
 /// A port that is free at the moment.

@@ -1,0 +1,126 @@
+# The packages of one system. Tools are those of this machine; what goes into images comes from Debian.
+{ lib, system }:
+let
+  machine = lib.importJSON ./machine.json;
+  isDarwin = lib.hasSuffix "darwin" system;
+  cpu = builtins.head (builtins.split "-" system);
+
+  builders = import ./builders.nix { inherit lib system; };
+  inherit (builders) runCommand;
+  debian = import ./debian.nix { inherit lib machine cpu; };
+
+  # A package whose programs are those of this machine. On another system it only has a name: nothing is built there.
+  fromMachine =
+    pname:
+    {
+      version ? "0",
+      programs ? [ pname ],
+      mainProgram ? pname,
+    }:
+    runCommand pname
+      {
+        inherit pname version;
+        meta = { inherit mainProgram; };
+      }
+      ''
+        mkdir -p $out/bin
+        for program in ${toString programs}; do
+          ln -s "$(type -P "$program" || { echo "this machine has no $program" >&2; exit 1; })" $out/bin/$program
+        done
+      '';
+
+  # Sources, as Debian distributes them unchanged.
+  sourceOf = name: {
+    inherit (machine.sources.${name}) version;
+    src = ./. + "/sources/${machine.sources.${name}.file}";
+  };
+in
+builders
+// {
+  inherit lib;
+  stdenv = builders.stdenvNoCC // {
+    hostPlatform = {
+      inherit isDarwin system;
+      isLinux = !isDarwin;
+      isAarch64 = cpu == "aarch64";
+    };
+  };
+
+  nginx = fromMachine "nginx" { } // sourceOf "nginx";
+  valkey = fromMachine "valkey" { mainProgram = "valkey-server"; } // sourceOf "valkey";
+  pcre2 = sourceOf "pcre2";
+  zlib = sourceOf "zlib";
+
+  llvmPackages = {
+    clang-unwrapped =
+      runCommand "clang-unwrapped"
+        {
+          pname = "clang";
+          inherit (machine.clang) version;
+        }
+        ''
+          mkdir -p $out/bin $out/lib/clang
+          ln -s "$(type -P clang)" $out/bin/clang
+          ln -s ${machine.clang.resources} $out/lib/clang/${lib.versions.major machine.clang.version}
+        '';
+    lld = fromMachine "lld" { programs = [ "ld.lld" ]; };
+    llvm = fromMachine "llvm" {
+      programs = [
+        "llvm-ar"
+        "llvm-ranlib"
+        "llvm-strip"
+      ];
+    };
+    compiler-rt = debian.package "compiler-rt" {
+      trees."usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.builtins-${cpu}.a" = "lib/linux/";
+    };
+  };
+  musl = debian.package "musl" {
+    trees = {
+      "usr/include/${cpu}-linux-musl" = "include";
+      "usr/lib/${cpu}-linux-musl" = "lib";
+    };
+    # Debian leaves this header to another C library's package.
+    afterwards = "echo '#include <unistd.h>' >$out/include/crypt.h";
+  };
+
+  bash = debian.package "bash" { programs = [ "usr/bin/bash" ]; };
+  postgresql_17 = debian.package "postgresql" {
+    trees = {
+      "usr/lib/postgresql/17" = "lib/postgresql/17";
+      "usr/share/postgresql/17" = "share/postgresql/17";
+    };
+    without = [
+      "usr/lib/postgresql/17/lib/llvmjit*"
+      "usr/lib/postgresql/17/lib/bitcode"
+      "usr/lib/postgresql/17/lib/pgxs"
+    ];
+    afterwards = ''
+      mkdir -p $out/bin
+      for program in $out/lib/postgresql/17/bin/*; do
+        ln -s "$program" $out/bin/
+      done
+    '';
+    mainProgram = "postgres";
+  };
+
+  tzdata = debian.package "tzdata" { trees."usr/share/zoneinfo" = "share/zoneinfo"; };
+
+  cacert = runCommand "cacert" { } ''
+    install -D -m 644 /etc/ssl/certs/ca-certificates.crt $out/etc/ssl/certs/ca-bundle.crt
+  '';
+}
+// lib.genAttrs [
+  "python3"
+  "zstd"
+
+  # Only evaluated, for the developer's shell.
+  "cargo-nextest"
+  "chromium"
+  "nixfmt"
+  "nodejs"
+  "podman"
+  "shellcheck"
+  "shfmt"
+  "skopeo"
+] (name: fromMachine name { })
