@@ -128,3 +128,20 @@ async fn a_second_signal_ends_everything_at_once() {
     assert_eq!(container.process.exit(PATIENCE).await.code(), Some(1));
     Container::await_free_port(container.address).await;
 }
+
+/// R16: the server, which has not seen this request yet when it is asked to stop, waits until nginx has no more for it.
+#[tokio::test]
+async fn a_request_that_is_still_being_sent_when_the_container_stops_is_answered() {
+    let mut container = Container::start(&[("DRAIN_SECONDS", "0")]).await;
+    let mut stream = container.connect().await;
+    let head = "POST /login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    sleep(Duration::from_millis(100)).await;
+    container.process.signal("TERM");
+    container.process.await_line("shutting down").await;
+    sleep(Duration::from_millis(500)).await;
+    stream.write_all(b"}").await.unwrap();
+    let answer = read_answer(&mut stream).await.expect("the connection was cut");
+    assert_eq!(answer.assert_problem(422), "invalid_input");
+    assert!(container.process.exit(PATIENCE).await.success());
+}
