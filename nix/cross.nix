@@ -50,7 +50,7 @@ rec {
   inherit (platform) cpu;
   tools = [
     cc
-    llvm
+    (lib.getBin llvm)
   ];
 
   # A static library of C files, for sources whose own configure scripts would run what they compile.

@@ -27,7 +27,7 @@ in
           // lib.optionalAttrs pkgs.stdenv.hostPlatform.isLinux { unusedModules = [ ]; }
         )
       );
-      DEV_VALKEY_CONF = ../images/valkey.conf;
+      DEV_VALKEY_CONF = "${../images/valkey.conf}";
       DEV_POSTGRES_CONF = lib.fileset.toSource {
         root = ../images;
         fileset = lib.fileset.unions [

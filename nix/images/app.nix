@@ -57,6 +57,8 @@ image {
       "SLIPWAY_ENV=production"
       "SLIPWAY_NGINX=/bin/nginx"
       "SLIPWAY_NGINX_CONFIG=/etc/slipway/nginx.conf"
+      # `slipway healthcheck` asks nginx, as the load balancer does.
+      "HEALTHCHECK_ADDRESS=127.0.0.1:8080"
       "SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt"
     ];
     Labels = {
