@@ -23,7 +23,8 @@ pub(crate) fn create(settings: &Settings, data: &Path) -> Result<(), StartError>
     let verifier = verifier(settings)?;
     let statements = [
         format!("CREATE ROLE \"{role}\" LOGIN PASSWORD '{}'", verifier.as_str()),
-        format!("CREATE DATABASE \"{database}\" OWNER \"{role}\""),
+        // Nobody else writes now, so the files can be copied: half the time of writing them to the log as well.
+        format!("CREATE DATABASE \"{database}\" OWNER \"{role}\" STRATEGY file_copy"),
     ];
     postgres::execute(settings, data, &statements)?;
     remember(settings, data, &verifier)
