@@ -10,6 +10,7 @@
 #
 # Ports, if the usual ones are taken: DEV_PORT, DEV_POSTGRES_PORT, DEV_VALKEY_PORT.
 set -euo pipefail
+set -m
 
 port=${DEV_PORT:-8080}
 postgres_port=${DEV_POSTGRES_PORT:-5432}
@@ -32,11 +33,12 @@ secret() { # NAME
   cat "$file"
 }
 
-# Starts a program whose lines are shown with its name in front.
+# Starts a program whose lines are shown with its name in front. Each is in a process group of its own (set -m), so that
+# Ctrl-C reaches this script alone, which then stops them in order.
 start() { # NAME COMMAND...
   local name=$1
   shift
-  "$@" > >(sed -u "s/^/$(printf '%-9s' "$name")| /") 2>&1 &
+  "$@" > >(trap '' INT && exec sed -u "s/^/$(printf '%-9s' "$name")| /") 2>&1 &
   pids+=($!)
 }
 
