@@ -47,10 +47,11 @@
                   -name "$pname" -exec install -t $out/bin {} +
               '';
             } arguments;
+          # Called by their own names: `cargo clippy` would look in CARGO_HOME first, where rustup's proxies are.
           cargoClippy =
             arguments:
             cargo "-clippy" {
-              buildPhase = "cargo clippy ${options arguments arguments.cargoClippyExtraArgs}";
+              buildPhase = "cargo-clippy clippy ${options arguments arguments.cargoClippyExtraArgs}";
               installPhase = "touch $out";
             } arguments;
           cargoTest =
@@ -62,7 +63,7 @@
           cargoFmt =
             arguments:
             cargo "-fmt" {
-              buildPhase = "cargo fmt --all --check";
+              buildPhase = "cargo-fmt fmt --all --check";
               installPhase = "touch $out";
             } arguments;
         };
