@@ -26,6 +26,8 @@ in
     ++ [
       (root + "/tests/service")
       (root + "/postgres-entrypoint")
+      (root + "/nix/images/postgresql.conf")
+      (root + "/nix/images/pg_hba.conf")
       (root + "/openapi.json")
       (root + "/clippy.toml")
       (root + "/rustfmt.toml")

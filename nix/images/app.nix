@@ -16,7 +16,7 @@ image {
   layers = [
     {
       trees = [
-        base
+        (base "slipway")
         (programTree "certificates" {
           files."/etc/ssl/certs/ca-certificates.crt" = "${pkgs.cacert}/etc/ssl/certs/ca-bundle.crt";
         })

@@ -41,7 +41,7 @@ image {
     }
     {
       trees = [
-        base
+        (base "postgres")
         links
         (programTree "postgres-entrypoint" {
           programs = [ "${programs.postgresEntrypoint}/bin/postgres-entrypoint" ];

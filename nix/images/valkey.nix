@@ -15,7 +15,7 @@ image {
   layers = [
     {
       trees = [
-        base
+        (base "valkey")
         (programTree "valkey" {
           programs = [
             "${programs.valkey}/bin/valkey-server"
