@@ -13,8 +13,13 @@ from specification import Images, Loader, Result, Specification
 ABOUT_ARCHIVES = ["archives"]
 ABOUT_CONTAINERS = ["pod", "shutdown", "kills", "volume", "foreign", "registry"]
 
+SIGNALS = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
+
 
 def interrupt(*_):
+    """Ends everything, once: what is taken away then is taken away undisturbed."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
@@ -22,7 +27,7 @@ def main():
     containers = sys.argv[1] == "--containers"
     folder, *words = sys.argv[2:] if containers else sys.argv[1:]
     # However this ends, what it started is taken away again.
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in SIGNALS:
         signal.signal(number, interrupt)
     loader, result = Loader(words), Result()
     subjects = ABOUT_CONTAINERS if containers else ABOUT_ARCHIVES

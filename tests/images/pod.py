@@ -152,17 +152,13 @@ class Pod:
 
     def await_status(self, path, status):
         client = self.client()
-        self._await(lambda: client.get_status(path) == status, f"{path} answers {status}")
+        self._await(lambda: client.get_status(path) == status, f"{path} answers {status}", needs="app")
 
     def await_ready(self):
         self.await_status("/ready", 200)
 
     def await_health(self, part):
-        self._await(lambda: self.is_healthy(part) or self._has_ended(part), f"{part} is healthy")
-        assert not self._has_ended(part), f"{part} has ended; its last lines: {self.logs(part)[-3:]}"
-
-    def _has_ended(self, part):
-        return self.podman.inspect(self.container(part), ".State.Status") == '"exited"'
+        self._await(lambda: self.is_healthy(part), f"{part} is healthy", needs=part)
 
     def await_log(self, container, text):
         """Waits for a line with `text` and returns it."""
@@ -171,14 +167,21 @@ class Pod:
             f"{container} says {text!r}",
         )
 
-    def _await(self, condition, description):
-        give_up_at = time.monotonic() + PATIENCE
+    def _await(self, condition, description, needs=None):
+        """Waits until `condition()` is true and returns it; gives up early when the container of `needs` has ended."""
+        give_up_at, look_at = time.monotonic() + PATIENCE, time.monotonic() + 3
         while not (result := condition()):
-            if time.monotonic() > give_up_at:
-                last = {part: self.logs(part)[-3:] for part in VOLUMES}
-                raise AssertionError(f"waited {PATIENCE} s until {description}; last lines: {last}")
+            ended = False
+            if needs and time.monotonic() > look_at:
+                ended, look_at = self._has_ended(needs), time.monotonic() + 3
+            if ended or time.monotonic() > give_up_at:
+                last = "".join(f"\n{part}: {line}" for part in VOLUMES for line in self.logs(part)[-3:])
+                raise AssertionError(f"waited in vain until {description}; the last lines are:{last}")
             time.sleep(0.02)
         return result
+
+    def _has_ended(self, part):
+        return self.podman.inspect(self.container(part), ".State.Status") == '"exited"'
 
 
 def _namespace_of(pid):

@@ -71,6 +71,8 @@ class Podman:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            # A signal to the tests is not one to what is to end in order.
+            start_new_session=True,
             **options,
         )
 

@@ -21,8 +21,8 @@ class ThePod(Specification):
     def setUpClass(cls):
         images = {part: cls.podman.load(cls.images.of(part, cls.images.native)) for part in PARTS}
         cls.pod = cls.enterClassContext(Pod(cls.podman, images, FARGATE_LIMITS))
-        cls.client = cls.pod.client()
         cls.seconds = cls.pod.start()
+        cls.client = cls.pod.client()
 
     def it_is_ready_in_seconds_with_an_empty_database(self):
         print(f"       from pod start to 200 on /ready: {self.seconds:.2f} s (goal: {GOAL_TO_READY} s)")
