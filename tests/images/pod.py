@@ -91,11 +91,12 @@ class Pod:
         return self.exit_code(part)
 
     def kill(self, part):
-        """SIGKILL, as when a host dies or memory runs out."""
+        """SIGKILL, as when a host dies or memory runs out. Returns the exit code."""
         self.podman.run("kill", "--signal=KILL", self.container(part))
-        self.await_end(part)
+        return self.await_end(part)
 
     def await_end(self, part):
+        """Waits until a container has ended by itself, and returns its exit code."""
         self.podman.run("wait", "--interval=100ms", self.container(part))
         return self.exit_code(part)
 

@@ -18,8 +18,12 @@ class ASuddenEnd(Specification):
         # A stop is not what this is about.
         cls.pod = cls.enterClassContext(Pod(cls.podman, images, settings={"DRAIN_SECONDS": "0"}))
         cls.pod.start()
-        cls.client = cls.pod.client()
-        cls.client.register("Ada")
+        cls.signed_in = cls.pod.client()
+        cls.signed_in.register("Ada")
+
+    def setUp(self):
+        # With a connection of its own: those of before end with the app.
+        self.client = self.signed_in.copy()
 
     def tearDown(self):
         for part in PARTS:
