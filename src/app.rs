@@ -22,8 +22,9 @@ use crate::server::{Listener, serve_connections};
 use crate::store::{self, Store, StoreError};
 use crate::telemetry::Metrics;
 
-/// The first and the longest pause between attempts to reach the database at start.
-const RETRY_PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
+/// The first and the longest pause between attempts to reach the database at start. In a task both start at once, and on
+/// the first start the database takes some seconds; a longer pause would only add to them.
+const RETRY_PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(1));
 /// How long a stop waits for requests under way: the deadline of the last one, and a moment to write its answer.
 pub const STOP_DEADLINE: Duration = REQUEST_DEADLINE.saturating_add(Duration::from_secs(2));
 /// Scrapers hold few connections.

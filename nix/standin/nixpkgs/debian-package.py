@@ -8,6 +8,7 @@ import glob
 import json
 import os
 import shutil
+import struct
 import subprocess
 import sys
 
@@ -77,6 +78,20 @@ def point_at_one_another(users, libraries):
         if output("patchelf", "--print-interpreter", path).returncode == 0:
             options += ["--set-interpreter", loader]
         subprocess.run(["patchelf", *options, path], check=True)
+        drop_property_note(path)
+
+
+def drop_property_note(path):
+    """Makes nothing of the program header PT_GNU_PROPERTY. patchelf 0.14 moves the note and leaves the header pointing at
+    where it was, and qemu refuses such a program. The note says which hardening of the processor may be used."""
+    with open(path, "r+b") as file:
+        header = file.read(64)
+        (offset,), (size, count) = struct.unpack_from("<Q", header, 32), struct.unpack_from("<HH", header, 54)
+        for number in range(count):
+            file.seek(offset + number * size)
+            if file.read(4) == bytes.fromhex("53e57464"):
+                file.seek(offset + number * size)
+                file.write(bytes(4))
 
 
 for archive in archives:
