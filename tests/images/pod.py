@@ -21,8 +21,8 @@ HEALTH_COMMANDS = {
     "postgres": ["/bin/pg_isready", "-q", "-h", "/run/postgresql"],
 }
 
-# Starts take seconds at a quarter of a processor, and a minute on a machine that is busy or that emulates.
-PATIENCE = 120
+# Starts take seconds at a quarter of a processor, and minutes on a machine that is busy and emulates another.
+PATIENCE = 240
 
 
 class Pod:

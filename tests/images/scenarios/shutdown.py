@@ -33,7 +33,7 @@ class AStopUnderLoad(Specification):
             during = load.served - before
             print(f"       {load.served} requests served, {during} of them after SIGTERM; {len(load.failures)} failed")
             print(f"       the load balancer looked away after {looked_away:.1f} s; the app ended after {seconds:.1f} s")
-            self.assertEqual(load.failures, [])
+            self.assertEqual(load.failures[:3], [])
             self.assertGreater(during, 100)
             self.assertEqual(exit_code, [0])
             self.assertLess(seconds, LONGEST_STOP)
