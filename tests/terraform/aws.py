@@ -76,6 +76,7 @@ class Terraform:
 
     def __init__(self, source: Path, copy: Path, environment: dict[str, str], beside: tuple[Path, ...] = ()) -> None:
         shutil.rmtree(copy, ignore_errors=True)
+        copy.with_suffix(".log").unlink(missing_ok=True)
         shutil.copytree(source, copy, ignore=shutil.ignore_patterns(".terraform", "*.tfstate*", "bootstrap"))
         for file in beside:
             shutil.copy(file, copy)
@@ -84,10 +85,14 @@ class Terraform:
         self.plans = 0
 
     def run(self, *arguments: str, accept: tuple[int, ...] = (0,)) -> subprocess.CompletedProcess:
+        """Fails with what Terraform said last, unless it ends with one of the accepted codes."""
+        started = time.monotonic()
         result = subprocess.run(
             ["terraform", *arguments, *([] if arguments[0] == "fmt" else ["-no-color"])],
             cwd=self.folder, env=self.environment, capture_output=True, text=True,
         )
+        with self.folder.with_suffix(".log").open("a") as log:
+            log.write(f"{time.monotonic() - started:6.1f} s  terraform {arguments[0]}\n")
         if result.returncode not in accept:
             lines = (result.stdout + result.stderr).splitlines()
             raise AssertionError("\n".join([f"terraform {' '.join(arguments)} in {self.folder.name} ended with "
@@ -101,18 +106,23 @@ class Terraform:
         return self.run("apply", "-auto-approve", *arguments).stdout
 
     def plan(self, *arguments: str) -> dict:
-        """The plan as JSON, with what it would print under "text" and the addresses that change under "changes"."""
+        """The plan as JSON, with what was printed under "text" and the addresses that change under "changes"."""
         self.plans += 1
         file = f"plan-{self.plans}"
-        self.run("plan", f"-out={file}", *arguments)
+        text = self.run("plan", f"-out={file}", *arguments).stdout
         plan = json.loads(self.run("show", "-json", file).stdout)
-        plan["text"] = self.run("show", file).stdout
+        plan["text"] = text
         plan["changes"] = {
             change["address"]: "/".join(change["change"]["actions"])
             for change in plan.get("resource_changes", [])
             if change["change"]["actions"] not in (["no-op"], ["read"])
         }
         return plan
+
+    def remaining_changes(self, *arguments: str) -> str:
+        """What another plan would change, in Terraform's words; empty after a run that converged."""
+        result = self.run("plan", "-detailed-exitcode", *arguments, accept=(0, 2))
+        return result.stdout if result.returncode == 2 else ""
 
     def state(self) -> dict:
         return json.loads(self.run("show", "-json").stdout)

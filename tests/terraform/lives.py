@@ -20,7 +20,7 @@ def live_bootstrap(aws: FakeAws, folder: Path) -> SimpleNamespace:
     terraform = Terraform(ROOT / "terraform/bootstrap", folder / "bootstrap", aws.environment, (only_fast,))
     terraform.init()
     terraform.apply(*BOOTSTRAP_SETTINGS)
-    seen.second_plan = terraform.plan(*BOOTSTRAP_SETTINGS)
+    seen.changes_of_a_second_plan = terraform.remaining_changes(*BOOTSTRAP_SETTINGS)
     seen.state = terraform.state()
     seen.outputs = terraform.outputs()
     seen.destruction = terraform.run("plan", "-destroy", *BOOTSTRAP_SETTINGS, accept=(0, 1))
@@ -40,6 +40,8 @@ def live_stack(aws: FakeAws, folder: Path, bucket: str, profile: str) -> SimpleN
     settings = [
         f"-var-file={profile}.tfvars", f"-var=environment={profile}", f"-var=region={REGION}", f"-var=domain={DOMAIN}",
         "-var=alarm_email=team@example.com",
+        # Or destroy would be refused, as it should: terraform/tests/profiles.tftest.hcl looks at the setting.
+        "-var=deletion_protection=false",
     ]
 
     def images(app: str) -> str:
@@ -54,12 +56,12 @@ def live_stack(aws: FakeAws, folder: Path, bucket: str, profile: str) -> SimpleN
     seen.state = terraform.state()
     seen.outputs = terraform.outputs()
     seen.secrets_before = secrets(aws, profile)
-    seen.second_plan = terraform.plan(*settings, images("a"))
+    seen.changes_of_a_second_plan = terraform.remaining_changes(*settings, images("a"))
 
     seen.plan_of_a_new_digest = terraform.plan(*settings, images("d"))
     terraform.apply(*settings, images("d"))
     seen.outputs_of_a_new_digest = terraform.outputs()
-    seen.plan_after_a_new_digest = terraform.plan(*settings, images("d"))
+    seen.changes_after_a_new_digest = terraform.remaining_changes(*settings, images("d"))
 
     if profile == "lean":
         live_with_locks_and_secrets(aws, terraform, [*settings, images("d")], bucket, seen)
@@ -67,9 +69,6 @@ def live_stack(aws: FakeAws, folder: Path, bucket: str, profile: str) -> SimpleN
     seen.files = terraform.files() | states(aws, bucket, profile)
     seen.secrets = seen.secrets_before | secrets(aws, profile)
 
-    if profile == "durable":
-        settings.append("-var=deletion_protection=false")
-        terraform.apply(*settings, images("d"))
     terraform.run("destroy", "-auto-approve", *settings, images("d"))
     seen.left_over = left_over(aws, profile)
     return seen
@@ -92,7 +91,7 @@ def live_with_locks_and_secrets(aws: FakeAws, terraform: Terraform, settings: li
     seen.plan_of_a_new_password = terraform.plan(*settings, both)
     terraform.apply(*settings, both)
     seen.secrets_with_a_new_password = secrets(aws, "lean")
-    seen.plan_after_new_secrets = terraform.plan(*settings, both)
+    seen.changes_after_new_secrets = terraform.remaining_changes(*settings, both)
 
 
 def secrets(aws: FakeAws, profile: str) -> dict[str, str]:
@@ -113,19 +112,29 @@ def states(aws: FakeAws, bucket: str, profile: str) -> dict[str, bytes]:
 
 
 def left_over(aws: FakeAws, profile: str) -> list[str]:
-    """What of the stack is still there, by its tag and, for what the tagging service does not know, by its name."""
+    """What of the stack is still there, by its tag and, for what moto's tagging service does not know, by its name. ECS
+    remembers what was deleted as INACTIVE, here as there; that costs nothing."""
     name = f"slipway-{profile}"
-    tagged = aws.client("resourcegroupstaggingapi").get_resources(TagFilters=[{"Key": "Environment", "Values": [profile]}])
-    efs, ec2 = aws.client("efs"), aws.client("ec2")
     of_this_stack = [{"Name": "tag:Environment", "Values": [profile]}]
-    found = [item["ResourceARN"] for item in tagged["ResourceTagMappingList"] if ":task-definition/" not in item["ResourceARN"]]
-    found += [item["VpcId"] for item in ec2.describe_vpcs(Filters=of_this_stack)["Vpcs"]]
-    found += [item["FileSystemId"] for item in efs.describe_file_systems()["FileSystems"] if name in item["CreationToken"]]
-    found += [item["LoadBalancerArn"] for item in aws.client("elbv2").describe_load_balancers()["LoadBalancers"] if item["LoadBalancerName"] == name]
-    found += [item["DBInstanceIdentifier"] for item in aws.client("rds").describe_db_instances()["DBInstances"] if item["DBInstanceIdentifier"] == name]
-    found += [item["RoleName"] for item in aws.client("iam").list_roles()["Roles"] if item["RoleName"].startswith(f"{name}-")]
-    found += [item["Name"] for item in aws.client("s3").list_buckets()["Buckets"] if item["Name"].startswith(f"{name}-")]
-    found += [item["logGroupName"] for item in aws.client("logs").describe_log_groups(logGroupNamePrefix=f"/slipway/{profile}")["logGroups"]]
-    found += [arn for arn in aws.client("ecs").list_clusters()["clusterArns"] if arn.endswith(f"/{name}")]
-    found += list(secrets(aws, profile))
-    return found
+    tagged = aws.client("resourcegroupstaggingapi").get_resources(TagFilters=[{"Key": "Environment", "Values": [profile]}])
+    found = [item["ResourceARN"] for item in tagged["ResourceTagMappingList"] if ":ecs:" not in item["ResourceARN"]]
+    clusters = aws.client("ecs").describe_clusters(clusters=[name])["clusters"]
+    found += [item["clusterArn"] for item in clusters if item["status"] == "ACTIVE" or item["activeServicesCount"]]
+    for service, operation, key, own in [
+        ("ec2", "describe_vpcs", "Vpcs", {"Filters": of_this_stack}),
+        ("ec2", "describe_security_groups", "SecurityGroups", {"Filters": of_this_stack}),
+        ("efs", "describe_file_systems", "FileSystems", {}),
+        ("elbv2", "describe_load_balancers", "LoadBalancers", {}),
+        ("elbv2", "describe_target_groups", "TargetGroups", {}),
+        ("rds", "describe_db_instances", "DBInstances", {}),
+        ("iam", "list_roles", "Roles", {}),
+        ("s3", "list_buckets", "Buckets", {}),
+        ("sns", "list_topics", "Topics", {}),
+        ("events", "list_rules", "Rules", {}),
+        ("cloudwatch", "describe_alarms", "MetricAlarms", {}),
+        ("cloudwatch", "list_dashboards", "DashboardEntries", {}),
+        ("logs", "describe_log_groups", "logGroups", {"logGroupNamePrefix": f"/slipway/{profile}"}),
+    ]:
+        items = getattr(aws.client(service), operation)(**own)[key]
+        found += [f"{service} {item}" for item in items if own or f"'{name}" in str(item) or f":{name}" in str(item)]
+    return found + list(secrets(aws, profile))

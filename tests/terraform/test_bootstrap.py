@@ -19,7 +19,7 @@ def as_list(value) -> list:
 
 
 def test_a_second_plan_changes_nothing(bootstrap):
-    assert bootstrap.second_plan["changes"] == {}
+    assert bootstrap.changes_of_a_second_plan == ""
 
 
 def test_it_is_not_destroyed_by_accident(bootstrap):

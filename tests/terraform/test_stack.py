@@ -25,7 +25,7 @@ def test_the_total_is_the_sum_of_the_lines(stack):
 
 
 def test_a_second_plan_changes_nothing(stack):
-    assert stack.second_plan["changes"] == {}
+    assert stack.changes_of_a_second_plan == ""
 
 
 def test_a_new_digest_changes_the_task_definition_and_the_service_alone(stack):
@@ -41,7 +41,7 @@ def test_a_new_digest_is_what_the_outputs_say_was_deployed(stack):
 
 
 def test_a_plan_after_a_deploy_changes_nothing(stack):
-    assert stack.plan_after_a_new_digest["changes"] == {}
+    assert stack.changes_after_a_new_digest == ""
 
 
 def test_destroy_leaves_nothing(stack):
