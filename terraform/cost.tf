@@ -1,6 +1,6 @@
 # What the settings cost a month, before anything is created: `terraform plan` prints it. Traffic is what it cannot know,
 # so it assumes little of it: 5 % of one load balancer capacity unit, logs within CloudWatch's free 5 GB, alarms within
-# the free ten, 1 GB of images and 1 GB on EFS. Not in it: data transfer, S3, DNS zones, taxes.
+# the free ten, 1 GB of images and 1 GB on EFS. Not in it: data transfer, backups, S3, DNS zones, taxes.
 
 locals {
   hours = 730

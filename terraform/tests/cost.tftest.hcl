@@ -65,6 +65,21 @@ run "lean_behind_cloudflare" {
   }
 }
 
+run "lean_behind_cloudflare_in_virginia" {
+  command = plan
+
+  variables {
+    region  = "us-east-1"
+    ingress = "cloudflare"
+  }
+
+  # 32.658 - 7.30
+  assert {
+    condition     = output.monthly_cost.total == "25.36"
+    error_message = "Behind Cloudflare lean costs 25.36 dollars in us-east-1, and not ${output.monthly_cost.total}."
+  }
+}
+
 run "durable_in_london" {
   command = plan
 

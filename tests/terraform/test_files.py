@@ -9,6 +9,7 @@ from aws import HERE, ROOT, Terraform, clean_environment
 from conftest import FOLDER
 
 FILES = sorted((ROOT / "terraform").glob("**/*.tf"))
+README = (ROOT / "terraform/README.md").read_text()
 FILES = [file for file in FILES if ".terraform" not in file.parts]
 
 
@@ -86,5 +87,25 @@ def test_terraform_itself(terraform_run, mocked):
 
 def test_the_readme_quotes_the_price_of_each_profile(stack):
     total = stack.outputs["monthly_cost"]["total"]
-    rows = [line for line in (ROOT / "terraform/README.md").read_text().splitlines() if line.startswith(f"| `{stack.profile}.tfvars`")]
-    assert len(rows) == 1 and f"${total}" in rows[0], f"README.md should quote ${total}"
+    [row] = [line for line in README.splitlines() if line.startswith(f"| `{stack.profile}.tfvars`")]
+    assert f"${total}" in row, f"README.md should quote ${total}"
+
+
+def test_every_total_in_the_readme_is_one_that_a_test_works_out():
+    rows = [line for line in README.splitlines() if line.startswith("|") and "$" in line]
+    totals = re.findall(r"\$(\d+\.\d\d)", " ".join(rows))
+    tested = re.findall(r'total == "(.*?)"', (ROOT / "terraform/tests/cost.tftest.hcl").read_text())
+    assert len(totals) == 6 and set(totals) <= set(tested)
+
+
+def test_settings_quote_the_prices_that_the_estimate_makes(lean, durable):
+    lines = lean.outputs["monthly_cost"]["lines"] | durable.outputs["monthly_cost"]["lines"]
+    price = {name.split(" (")[0]: float(dollars) for name, dollars in lines.items() if dollars[0].isdigit()}
+    address = price["Public IPv4 addresses"] / 4
+    known = {
+        "one address": address, "two addresses": 2 * address, "cache": price["ElastiCache cache.t4g.micro"],
+        "RDS": price["RDS db.t4g.micro"] + price["RDS storage"], "Spot": price["Fargate Spot"], "on demand": price["Fargate on demand"],
+        "the difference": price["Fargate on demand"] - price["Fargate Spot"], "a zone of Route 53": 0.50,
+    }
+    quoted = {float(dollars) for block in settings().values() for dollars in re.findall(r"\$(\d+\.\d\d)", block)}
+    assert quoted == {round(dollars, 2) for dollars in known.values()}
