@@ -1,0 +1,167 @@
+# What wakes somebody, and where it is said. All of it is on metrics that AWS keeps anyway: an alarm costs $0.10 a month
+# after the account's first ten, and nothing else here costs anything.
+
+resource "aws_sns_topic" "alarms" {
+  name = "${local.full_name}-alarms"
+}
+
+resource "aws_sns_topic_subscription" "email" {
+  count = var.alarm_email == null ? 0 : 1
+
+  topic_arn = aws_sns_topic.alarms.arn
+  protocol  = "email"
+  endpoint  = var.alarm_email
+}
+
+data "aws_iam_policy_document" "alarms_topic" {
+  statement {
+    sid       = "ServicesOfThisAccountPublish"
+    actions   = ["sns:Publish"]
+    resources = [aws_sns_topic.alarms.arn]
+
+    principals {
+      type        = "Service"
+      identifiers = ["cloudwatch.amazonaws.com", "events.amazonaws.com", "budgets.amazonaws.com"]
+    }
+    condition {
+      test     = "StringEquals"
+      variable = "aws:SourceAccount"
+      values   = [data.aws_caller_identity.current.account_id]
+    }
+  }
+}
+
+resource "aws_sns_topic_policy" "alarms" {
+  arn    = aws_sns_topic.alarms.arn
+  policy = data.aws_iam_policy_document.alarms_topic.json
+}
+
+locals {
+  alb_dimensions     = { LoadBalancer = aws_lb.this.arn_suffix }
+  target_dimensions  = merge(local.alb_dimensions, { TargetGroup = aws_lb_target_group.app.arn_suffix })
+  service_dimensions = { ClusterName = aws_ecs_cluster.this.name, ServiceName = aws_ecs_service.app.name }
+
+  # Over the threshold for `minutes` minutes of as many: short peaks wake nobody.
+  alarms = merge({
+    server-errors = {
+      says      = "The app answered more than five requests a minute with 5xx"
+      namespace = "AWS/ApplicationELB", metric = "HTTPCode_Target_5XX_Count", statistic = "Sum"
+      threshold = 5, minutes = 3, dimensions = local.target_dimensions
+    }
+    no-answer = {
+      says      = "The load balancer had nobody to ask: 502, 503 or 504"
+      namespace = "AWS/ApplicationELB", metric = "HTTPCode_ELB_5XX_Count", statistic = "Sum"
+      threshold = 5, minutes = 3, dimensions = local.alb_dimensions
+    }
+    unhealthy-targets = {
+      says      = "A task fails its health check"
+      namespace = "AWS/ApplicationELB", metric = "UnHealthyHostCount", statistic = "Maximum"
+      threshold = 0, minutes = 3, dimensions = local.target_dimensions
+    }
+    slow = {
+      says      = "One request in a hundred takes longer than a second"
+      namespace = "AWS/ApplicationELB", metric = "TargetResponseTime", statistic = "p99"
+      threshold = 1, minutes = 5, dimensions = local.target_dimensions
+    }
+    cpu = {
+      says      = "The tasks' CPU is busy: raise task_size.cpu or capacity.max"
+      namespace = "AWS/ECS", metric = "CPUUtilization", statistic = "Average"
+      threshold = 85, minutes = 15, dimensions = local.service_dimensions
+    }
+    memory = {
+      says      = "The tasks' memory is nearly used up, and beyond it they are killed: raise task_size.memory"
+      namespace = "AWS/ECS", metric = "MemoryUtilization", statistic = "Maximum"
+      threshold = 85, minutes = 5, dimensions = local.service_dimensions
+    }
+    }, var.database != "rds" ? {} : {
+    database-cpu = {
+      says      = "The database's CPU is busy: raise rds.instance_class"
+      namespace = "AWS/RDS", metric = "CPUUtilization", statistic = "Average"
+      threshold = 85, minutes = 15, dimensions = { DBInstanceIdentifier = aws_db_instance.this[0].identifier }
+    }
+  })
+}
+
+resource "aws_cloudwatch_metric_alarm" "this" {
+  for_each = local.alarms
+
+  alarm_name          = "${local.full_name}-${each.key}"
+  alarm_description   = each.value.says
+  namespace           = each.value.namespace
+  metric_name         = each.value.metric
+  dimensions          = each.value.dimensions
+  statistic           = startswith(each.value.statistic, "p") ? null : each.value.statistic
+  extended_statistic  = startswith(each.value.statistic, "p") ? each.value.statistic : null
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = each.value.threshold
+  period              = 60
+  evaluation_periods  = each.value.minutes
+  treat_missing_data  = "notBreaching" # no requests is no error
+  alarm_actions       = [aws_sns_topic.alarms.arn]
+  ok_actions          = [aws_sns_topic.alarms.arn]
+}
+
+# The disk runs full downwards, unlike everything above.
+resource "aws_cloudwatch_metric_alarm" "database_storage" {
+  count = var.database == "rds" ? 1 : 0
+
+  alarm_name          = "${local.full_name}-database-storage"
+  alarm_description   = "The database has less than 2 GB left, and at none it stops: raise rds.storage_gb"
+  namespace           = "AWS/RDS"
+  metric_name         = "FreeStorageSpace"
+  dimensions          = { DBInstanceIdentifier = aws_db_instance.this[0].identifier }
+  statistic           = "Minimum"
+  comparison_operator = "LessThanThreshold"
+  threshold           = 2 * pow(1024, 3)
+  period              = 300
+  evaluation_periods  = 1
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = [aws_sns_topic.alarms.arn]
+  ok_actions          = [aws_sns_topic.alarms.arn]
+}
+
+# What ECS says by itself, which no metric shows.
+# https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_cwe_events.html
+locals {
+  events = {
+    spot-interruption = {
+      says = "AWS takes a Spot task back; another is started"
+      pattern = {
+        detail-type = ["ECS Task State Change"]
+        detail      = { clusterArn = [aws_ecs_cluster.this.arn], stopCode = ["SpotInterruption"] }
+      }
+    }
+    placement-failure = {
+      says = "No task could be placed: Fargate has no capacity now, on Spot more often than on demand"
+      pattern = {
+        detail-type = ["ECS Service Action"]
+        resources   = [aws_ecs_service.app.id]
+        detail      = { eventName = ["SERVICE_TASK_PLACEMENT_FAILURE"] }
+      }
+    }
+    deployment-failed = {
+      says = "A deployment failed and was rolled back"
+      pattern = {
+        detail-type = ["ECS Deployment State Change"]
+        resources   = [aws_ecs_service.app.id]
+        detail      = { eventName = ["SERVICE_DEPLOYMENT_FAILED"] }
+      }
+    }
+  }
+}
+
+resource "aws_cloudwatch_event_rule" "this" {
+  for_each = local.events
+
+  name          = "${local.full_name}-${each.key}"
+  description   = each.value.says
+  event_pattern = jsonencode(merge({ source = ["aws.ecs"] }, each.value.pattern))
+}
+
+resource "aws_cloudwatch_event_target" "this" {
+  for_each = aws_cloudwatch_event_rule.this
+
+  rule      = each.value.name
+  target_id = "alarms"
+  arn       = aws_sns_topic.alarms.arn
+}

@@ -1,0 +1,45 @@
+# The most that a role of a stack can ever do, whatever its own policies say. Deploy roles may create roles only with this
+# boundary, so that nobody who can deploy can give themselves more.
+resource "aws_iam_policy" "boundary" {
+  name        = "${var.name}-boundary"
+  description = "The most that the roles of ${var.name}'s stacks may do"
+  policy      = data.aws_iam_policy_document.boundary.json
+}
+
+data "aws_iam_policy_document" "boundary" {
+  statement {
+    sid       = "StartTasks"
+    actions   = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+    resources = [for repository in aws_ecr_repository.this : repository.arn]
+  }
+  statement {
+    sid       = "WriteLogs"
+    actions   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+    resources = ["arn:${local.partition}:logs:${var.region}:${local.account}:log-group:/${var.name}/*"]
+  }
+  statement {
+    sid       = "ReadSecrets"
+    actions   = ["ssm:GetParameters"]
+    resources = ["arn:${local.partition}:ssm:${var.region}:${local.account}:parameter/${var.name}/*"]
+  }
+  statement {
+    sid       = "MountFileSystems"
+    actions   = ["elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"]
+    resources = ["arn:${local.partition}:elasticfilesystem:${var.region}:${local.account}:file-system/*"]
+
+    condition {
+      test     = "StringEquals"
+      variable = "aws:ResourceTag/Project"
+      values   = [var.name]
+    }
+  }
+  statement {
+    sid = "SignInAndEcsExec"
+    actions = [
+      "ecr:GetAuthorizationToken",
+      "ssmmessages:CreateControlChannel", "ssmmessages:CreateDataChannel",
+      "ssmmessages:OpenControlChannel", "ssmmessages:OpenDataChannel",
+    ]
+    resources = ["*"] # AWS knows no narrower resource for these
+  }
+}

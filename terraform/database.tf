@@ -1,0 +1,56 @@
+# database = "rds": PostgreSQL that outlives every task and is shared by them.
+
+resource "aws_db_subnet_group" "this" {
+  count = var.database == "rds" ? 1 : 0
+
+  name        = local.full_name
+  description = "Private subnets of ${local.full_name}"
+  subnet_ids  = [for subnet in aws_subnet.private : subnet.id]
+}
+
+resource "aws_db_parameter_group" "this" {
+  count = var.database == "rds" ? 1 : 0
+
+  name        = local.full_name
+  description = "PostgreSQL of ${local.full_name}"
+  family      = "postgres17"
+
+  parameter {
+    name  = "rds.force_ssl"
+    value = "1"
+  }
+}
+
+resource "aws_db_instance" "this" {
+  count = var.database == "rds" ? 1 : 0
+
+  identifier     = local.full_name
+  engine         = "postgres"
+  engine_version = "17" # the newest minor release of it, then upgraded in the weekly window
+  instance_class = var.rds.instance_class
+  multi_az       = var.rds.multi_az
+
+  storage_type      = "gp3"
+  allocated_storage = var.rds.storage_gb
+  storage_encrypted = true
+
+  db_name             = "slipway"
+  username            = "slipway"
+  password_wo         = local.stored_database_password
+  password_wo_version = var.secret_versions.database_password
+
+  db_subnet_group_name   = aws_db_subnet_group.this[0].name
+  parameter_group_name   = aws_db_parameter_group.this[0].name
+  vpc_security_group_ids = [aws_security_group.data["rds"].id]
+  publicly_accessible    = false
+
+  backup_retention_period    = var.rds.backup_days
+  copy_tags_to_snapshot      = true
+  auto_minor_version_upgrade = true
+  apply_immediately          = true # a changed setting is live when the apply ends, and not on some night after
+  deletion_protection        = var.deletion_protection
+  skip_final_snapshot        = !var.deletion_protection
+  final_snapshot_identifier  = "${local.full_name}-final"
+
+  enabled_cloudwatch_logs_exports = ["postgresql"]
+}

@@ -1,0 +1,33 @@
+# 1.11 brought write-only arguments, which keep the generated secrets out of the state.
+terraform {
+  required_version = ">= 1.11"
+
+  required_providers {
+    aws = {
+      source  = "hashicorp/aws"
+      version = "~> 5.100"
+    }
+  }
+
+  # One state for each environment, in the bucket that bootstrap/ made. What differs is given to `terraform init`:
+  #   -backend-config=bucket=BUCKET -backend-config=region=REGION -backend-config=key=ENVIRONMENT/terraform.tfstate
+  backend "s3" {
+    encrypt      = true
+    use_lockfile = true # S3 locks natively; a DynamoDB table is no longer needed
+  }
+}
+
+provider "aws" {
+  region = var.region
+
+  default_tags {
+    tags = {
+      Project     = var.name
+      Environment = var.environment
+      ManagedBy   = "terraform"
+    }
+  }
+}
+
+data "aws_caller_identity" "current" {}
+data "aws_partition" "current" {}

@@ -1,0 +1,149 @@
+"""A fake AWS on a free loopback port, and Terraform talking to it."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+import zipfile
+from pathlib import Path
+
+import boto3
+
+ROOT = Path(__file__).resolve().parents[2]
+HERE = Path(__file__).resolve().parent
+REGION = "eu-west-2"
+
+# What moto does otherwise would be to wait a minute for a certificate, and never to start a task.
+MOTO_SETTINGS = {
+    "MOTO_ACM_VALIDATION_WAIT": "0",
+    "MOTO_ECS_SERVICE_RUNNING": "1",
+    "MOTO_EC2_LOAD_DEFAULT_AMIS": "false",
+}
+
+
+def clean_environment() -> dict[str, str]:
+    """The caller's, without what points Terraform at a real account or changes what it does."""
+    drop = ("AWS_", "TF_VAR_", "TF_CLI_ARGS", "TF_WORKSPACE", "TF_DATA_DIR", "TF_LOG")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(drop)}
+    return kept | {"TF_IN_AUTOMATION": "1", "TF_INPUT": "0", "CHECKPOINT_DISABLE": "1", "NO_PROXY": "127.0.0.1"}
+
+
+class FakeAws:
+    def __init__(self, log: Path) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        # The name localhost would make S3 ask for bucket.localhost, which does not resolve.
+        self.url = f"http://127.0.0.1:{port}"
+        self.environment = clean_environment() | {
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_ACCESS_KEY_ID": "fake",
+            "AWS_SECRET_ACCESS_KEY": "fake",
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+        server = Path(sys.executable).with_name("moto_server")
+        with log.open("w") as output:
+            self.process = subprocess.Popen(
+                [server, "-H", "127.0.0.1", "-p", str(port)],
+                env=os.environ | MOTO_SETTINGS, stdout=output, stderr=subprocess.STDOUT,
+            )
+        for _ in range(600):
+            if self.process.poll() is not None:
+                raise RuntimeError(f"moto did not start: {log.read_text()[-500:]}")
+            try:
+                urllib.request.urlopen(f"{self.url}/moto-api/", timeout=1).close()
+                return
+            except OSError:
+                time.sleep(0.1)
+        raise RuntimeError("moto did not answer within a minute")
+
+    def client(self, service: str):
+        return boto3.client(
+            service, endpoint_url=self.url, region_name=REGION, aws_access_key_id="fake", aws_secret_access_key="fake"
+        )
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(timeout=20)
+
+
+class Terraform:
+    """Terraform in a copy of a folder of the project."""
+
+    def __init__(self, source: Path, copy: Path, environment: dict[str, str], beside: tuple[Path, ...] = ()) -> None:
+        shutil.rmtree(copy, ignore_errors=True)
+        copy.with_suffix(".log").unlink(missing_ok=True)
+        shutil.copytree(source, copy, ignore=shutil.ignore_patterns(".terraform", "*.tfstate*", "bootstrap"))
+        for file in beside:
+            shutil.copy(file, copy)
+        self.folder = copy
+        self.environment = environment
+        self.plans = 0
+
+    def run(self, *arguments: str, accept: tuple[int, ...] = (0,)) -> subprocess.CompletedProcess:
+        """Fails with what Terraform said last, unless it ends with one of the accepted codes."""
+        started = time.monotonic()
+        result = subprocess.run(
+            ["terraform", *arguments, *([] if arguments[0] == "fmt" else ["-no-color"])],
+            cwd=self.folder, env=self.environment, capture_output=True, text=True,
+        )
+        with self.folder.with_suffix(".log").open("a") as log:
+            log.write(f"{time.monotonic() - started:6.1f} s  terraform {arguments[0]}\n")
+        if result.returncode not in accept:
+            lines = (result.stdout + result.stderr).splitlines()
+            raise AssertionError("\n".join([f"terraform {' '.join(arguments)} in {self.folder.name} ended with "
+                                            f"{result.returncode}:", *lines[-40:]]))
+        return result
+
+    def init(self, *arguments: str) -> None:
+        self.run("init", "-lockfile=readonly", *arguments)
+
+    def apply(self, *arguments: str) -> str:
+        return self.run("apply", "-auto-approve", *arguments).stdout
+
+    def plan(self, *arguments: str) -> dict:
+        """The plan as JSON, with what was printed under "text" and the addresses that change under "changes"."""
+        self.plans += 1
+        file = f"plan-{self.plans}"
+        text = self.run("plan", f"-out={file}", *arguments).stdout
+        plan = json.loads(self.run("show", "-json", file).stdout)
+        plan["text"] = text
+        plan["changes"] = {
+            change["address"]: "/".join(change["change"]["actions"])
+            for change in plan.get("resource_changes", [])
+            if change["change"]["actions"] not in (["no-op"], ["read"])
+        }
+        return plan
+
+    def remaining_changes(self, *arguments: str) -> str:
+        """What another plan would change, in Terraform's words; empty after a run that converged."""
+        result = self.run("plan", "-detailed-exitcode", *arguments, accept=(0, 2))
+        return result.stdout if result.returncode == 2 else ""
+
+    def state(self) -> dict:
+        return json.loads(self.run("show", "-json").stdout)
+
+    def outputs(self) -> dict:
+        return {name: output["value"] for name, output in json.loads(self.run("output", "-json").stdout).items()}
+
+    def files(self) -> dict[str, bytes]:
+        """Every file that Terraform wrote here, and what is packed into its plans."""
+        found = {}
+        for path in self.folder.rglob("*"):
+            if path.is_symlink() or not path.is_file() or "providers" in path.parts:
+                continue
+            found[str(path)] = path.read_bytes()
+            if zipfile.is_zipfile(path):
+                with zipfile.ZipFile(path) as archive:
+                    found |= {f"{path}:{name}": archive.read(name) for name in archive.namelist()}
+        return found
+
+
+def resources(state: dict, kind: str) -> dict[str, dict]:
+    """Address => values of the resources of one kind, in a state or in a plan."""
+    root = (state.get("planned_values") or state["values"])["root_module"]
+    return {item["address"]: item["values"] for item in root["resources"] if item["type"] == kind and item["mode"] == "managed"}

@@ -1,0 +1,105 @@
+"""What an account gets once."""
+
+import json
+
+import pytest
+
+from aws import resources
+
+SUBJECT = "token.actions.githubusercontent.com:sub"
+AUDIENCE = "token.actions.githubusercontent.com:aud"
+
+
+def policy(bootstrap, address: str) -> dict:
+    return json.loads(resources(bootstrap.state, "aws_iam_policy")[address]["policy"])
+
+
+def as_list(value) -> list:
+    return value if isinstance(value, list) else [value]
+
+
+def test_a_second_plan_changes_nothing(bootstrap):
+    assert bootstrap.changes_of_a_second_plan == ""
+
+
+def test_it_is_not_destroyed_by_accident(bootstrap):
+    assert bootstrap.destruction.returncode == 1
+    assert "aws_s3_bucket.state" in bootstrap.destruction.stderr
+
+
+def test_the_state_is_versioned_encrypted_and_private(bootstrap):
+    [versioning] = resources(bootstrap.state, "aws_s3_bucket_versioning").values()
+    [encryption] = resources(bootstrap.state, "aws_s3_bucket_server_side_encryption_configuration").values()
+    [block] = resources(bootstrap.state, "aws_s3_bucket_public_access_block").values()
+    assert versioning["versioning_configuration"][0]["status"] == "Enabled"
+    assert encryption["rule"][0]["apply_server_side_encryption_by_default"][0]["sse_algorithm"] == "AES256"
+    assert all(block[name] for name in ("block_public_acls", "block_public_policy", "ignore_public_acls", "restrict_public_buckets"))
+
+
+def test_the_state_is_refused_to_whoever_comes_without_tls(bootstrap):
+    [statement] = json.loads(bootstrap.bucket_policy)["Statement"]
+    assert (statement["Effect"], statement["Action"]) == ("Deny", "s3:*")
+    assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def test_images_are_scanned_and_never_replaced_under_their_tag(bootstrap):
+    """R24"""
+    repositories = resources(bootstrap.state, "aws_ecr_repository")
+    assert sorted(item["name"] for item in repositories.values()) == ["slipway/app", "slipway/postgres", "slipway/valkey"]
+    assert all(item["image_tag_mutability"] == "IMMUTABLE" for item in repositories.values())
+    assert all(item["image_scanning_configuration"][0]["scan_on_push"] for item in repositories.values())
+
+
+def test_no_image_that_was_deployed_is_ever_deleted(bootstrap):
+    """R24: what is deployed has a tag, and no rule is about tagged images."""
+    policies = resources(bootstrap.state, "aws_ecr_lifecycle_policy").values()
+    assert {rule["selection"]["tagStatus"] for item in policies for rule in json.loads(item["policy"])["rules"]} == {"untagged"}
+
+
+@pytest.mark.parametrize("role,environment", [
+    ("aws_iam_role.plan[0]", "plan"), ('aws_iam_role.deploy["lean"]', "lean"), ('aws_iam_role.deploy["durable"]', "durable"),
+])
+def test_a_role_trusts_one_environment_of_one_repository(bootstrap, role, environment):
+    """R29"""
+    [statement] = json.loads(resources(bootstrap.state, "aws_iam_role")[role]["assume_role_policy"])["Statement"]
+    assert statement["Action"] == "sts:AssumeRoleWithWebIdentity"
+    assert statement["Condition"] == {
+        "StringEquals": {AUDIENCE: "sts.amazonaws.com", SUBJECT: f"repo:acme/slipway:environment:{environment}"}
+    }
+
+
+def test_the_role_for_plans_only_reads(bootstrap):
+    """R29"""
+    attached = resources(bootstrap.state, "aws_iam_role_policy_attachment")
+    assert [item["policy_arn"].split("/")[-1] for item in attached.values() if item["role"] == "slipway-plan"] == ["slipway-read"]
+    actions = [action for statement in policy(bootstrap, "aws_iam_policy.read[0]")["Statement"] for action in as_list(statement["Action"])]
+    reading = ("Describe", "Get", "List", "View", "BatchGet")
+    assert [action for action in actions if not action.split(":")[1].startswith(reading)] == []
+
+
+def test_a_deploy_role_cannot_touch_another_environment(bootstrap):
+    """Whatever it may write is named after its environment, or must carry its tag."""
+    for kind in ("write", "network"):
+        for statement in policy(bootstrap, f'aws_iam_policy.{kind}["lean"]')["Statement"]:
+            if statement["Sid"] in ("PushImages", "OldTaskDefinitions", "RolesOfAwsServices", "DnsRecords"):
+                continue  # shared by all, or without a narrower resource
+            tags = str(statement.get("Condition", {}))
+            assert "Environment': 'lean'" in tags or all("lean" in resource for resource in as_list(statement["Resource"])), statement
+
+
+def test_nobody_who_deploys_can_give_themselves_more(bootstrap):
+    """Roles are made within the boundary only, and given to tasks only."""
+    statements = {item["Sid"]: item for item in policy(bootstrap, 'aws_iam_policy.write["lean"]')["Statement"]}
+    boundary = resources(bootstrap.state, "aws_iam_policy")["aws_iam_policy.boundary"]["arn"]
+    assert statements["RolesWithinTheBoundary"]["Condition"] == {"StringEquals": {"iam:PermissionsBoundary": boundary}}
+    assert statements["GiveRolesToTasksOnly"]["Condition"] == {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
+    without_condition = [
+        action for item in statements.values() if "Condition" not in item for action in as_list(item["Action"]) if action.startswith("iam:")
+    ]
+    assert sorted(without_condition) == ["iam:DeleteRole", "iam:TagRole", "iam:UpdateAssumeRolePolicy", "iam:UpdateRole"]
+
+
+def test_every_policy_fits_in_what_iam_takes(bootstrap):
+    """A managed policy has 6,144 characters at most, white space not counted."""
+    for address, item in resources(bootstrap.state, "aws_iam_policy").items():
+        assert len(json.dumps(json.loads(item["policy"]), separators=(",", ":"))) <= 6144, address
