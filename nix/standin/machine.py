@@ -17,7 +17,7 @@ def output(*command):
 def version_of(archive):
     """The upstream version in the name of a Debian archive."""
     name = os.path.basename(archive)
-    return re.match(r"[^_]+_(?:\d-3a)?([0-9.]+[a-z]?)", name).group(1).rstrip(".")
+    return re.match(r"[^_]+_(?:\d-3a)?(\d+(?:\.\d+)*[a-z]?)", name).group(1)
 
 
 def package(name):
