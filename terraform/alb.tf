@@ -22,7 +22,8 @@ resource "aws_lb" "this" {
     }
   }
 
-  depends_on = [aws_s3_bucket_policy.access_logs]
+  # AWS refuses a public load balancer in a VPC that has no way to the internet yet.
+  depends_on = [aws_route.internet, aws_route.internet_ipv6, aws_s3_bucket_policy.access_logs]
 }
 
 resource "aws_lb_target_group" "app" {

@@ -53,6 +53,18 @@ data "aws_iam_policy_document" "execution" {
       [for parameter in aws_ssm_parameter.jwt_secret : parameter.arn],
     )
   }
+  statement {
+    sid       = "DecryptThem"
+    actions   = ["kms:Decrypt"]
+    resources = ["arn:${data.aws_partition.current.partition}:kms:${var.region}:${data.aws_caller_identity.current.account_id}:key/*"]
+
+    # The account's key for parameters has an id that AWS makes up; it is reached by way of SSM only.
+    condition {
+      test     = "StringEquals"
+      variable = "kms:ViaService"
+      values   = ["ssm.${var.region}.amazonaws.com"]
+    }
+  }
 }
 
 resource "aws_iam_role_policy" "execution" {

@@ -143,6 +143,7 @@ resource "aws_ecs_task_definition" "app" {
   execution_role_arn       = aws_iam_role.execution.arn
   task_role_arn            = aws_iam_role.task.arn
   container_definitions    = jsonencode(concat([local.app_container], values(local.sidecars)))
+  skip_destroy             = true # ECS rolls back to the one before, which must stay registered; it costs nothing
 
   runtime_platform {
     operating_system_family = "LINUX"

@@ -23,15 +23,20 @@ data "aws_iam_policy_document" "boundary" {
     resources = ["arn:${local.partition}:ssm:${var.region}:${local.account}:parameter/${var.name}/*"]
   }
   statement {
-    sid       = "MountFileSystems"
-    actions   = ["elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"]
-    resources = ["arn:${local.partition}:elasticfilesystem:${var.region}:${local.account}:file-system/*"]
+    sid       = "DecryptSecrets"
+    actions   = ["kms:Decrypt"]
+    resources = ["arn:${local.partition}:kms:${var.region}:${local.account}:key/*"]
 
     condition {
       test     = "StringEquals"
-      variable = "aws:ResourceTag/Project"
-      values   = [var.name]
+      variable = "kms:ViaService"
+      values   = ["ssm.${var.region}.amazonaws.com"]
     }
+  }
+  statement {
+    sid       = "MountFileSystems"
+    actions   = ["elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"]
+    resources = ["arn:${local.partition}:elasticfilesystem:${var.region}:${local.account}:file-system/*"]
   }
   statement {
     sid = "SignInAndEcsExec"
