@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+from contextlib import ExitStack
 
 # Containers are stopped and started all the time here; a hanging one should show, not stall.
 COMMAND_DEADLINE = 90
@@ -38,9 +39,14 @@ RESTRICTIONS = ["--read-only", "--read-only-tmpfs=false", "--cap-drop=ALL", "--s
 
 
 class Podman:
-    """An engine with nothing in it. Use as a context manager."""
+    """An engine with nothing in it. Use as a context manager.
+
+    `until_the_end` takes other contexts that must end, too, however the tests do; unittest's own would stay open when the
+    tests are interrupted.
+    """
 
     def __enter__(self):
+        self.until_the_end = ExitStack()
         self.root = tempfile.mkdtemp(prefix="slipway-images-")
         self.environment = os.environ | {
             "CONTAINERS_CONF": self._write("containers.conf", CONTAINERS_CONF),
@@ -52,6 +58,7 @@ class Podman:
     def __exit__(self, *_):
         for leftover in (["pod", "rm"], ["rm"], ["volume", "rm"]):
             self.run(*leftover, "--all", "--force", check=False)
+        self.until_the_end.close()
         subprocess.run(["umount", f"{self.root}/storage/overlay"], capture_output=True, check=False)
         shutil.rmtree(self.root)
 

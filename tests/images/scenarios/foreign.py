@@ -40,7 +40,7 @@ class ThePodOnArm64(Specification):
     def setUpClass(cls):
         emulated = Images.native != "arm64"
         if emulated:
-            cls.enterClassContext(Emulation())
+            cls.podman.until_the_end.enter_context(Emulation())
         images = {part: cls.podman.load(cls.images.of(part, "arm64")) for part in PARTS}
         # Valkey looks for a bug of some kernels in a way that qemu does not know.
         commands = {"valkey": ["--ignore-warnings", "ARM64-COW-BUG"]} if emulated else {}

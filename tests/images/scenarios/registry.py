@@ -28,8 +28,8 @@ class ARegistry(Specification):
         server = subprocess.Popen(
             [os.environ["DOCKER_REGISTRY"], "serve", configuration], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        cls.addClassCleanup(server.wait)
-        cls.addClassCleanup(server.terminate)
+        cls.podman.until_the_end.callback(server.wait)
+        cls.podman.until_the_end.callback(server.terminate)
         for _ in range(200):
             with socket.socket() as connection:
                 if connection.connect_ex(("127.0.0.1", int(cls.address.split(":")[1]))) == 0:
