@@ -62,7 +62,8 @@ def main():
     print(f"{'all':<9}{total / MB:6.1f} MB compressed")
     if total > TOTAL_BUDGET:
         problems.append(f"the images have more than {TOTAL_BUDGET // MB} MB together")
-    sys.exit("\n".join(problems))
+    if problems:
+        sys.exit("\n".join(problems))
 
 
 if __name__ == "__main__":
