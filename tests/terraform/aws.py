@@ -1,29 +1,23 @@
 """A fake AWS on a free loopback port, and Terraform talking to it."""
 
 import json
+import logging
 import os
 import shutil
-import socket
 import subprocess
-import sys
 import time
-import urllib.request
 import zipfile
 from pathlib import Path
 
+# What moto does otherwise, and reads when it is imported: wait a minute for a certificate, and never start a task.
+os.environ |= {"MOTO_ACM_VALIDATION_WAIT": "0", "MOTO_ECS_SERVICE_RUNNING": "1", "MOTO_EC2_LOAD_DEFAULT_AMIS": "false"}
+
 import boto3
+from moto.server import ThreadedMotoServer
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
 REGION = "eu-west-2"
-
-# What moto does otherwise would be to wait a minute for a certificate, and never to start a task.
-MOTO_SETTINGS = {
-    "MOTO_ACM_VALIDATION_WAIT": "0",
-    "MOTO_ECS_SERVICE_RUNNING": "1",
-    "MOTO_EC2_LOAD_DEFAULT_AMIS": "false",
-}
-
 
 def clean_environment() -> dict[str, str]:
     """The caller's, without what points Terraform at a real account or changes what it does."""
@@ -33,46 +27,39 @@ def clean_environment() -> dict[str, str]:
 
 
 class FakeAws:
-    def __init__(self, log: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+    """Lives in this process and ends with it."""
+
+    def __init__(self) -> None:
+        logging.getLogger("werkzeug").setLevel(logging.ERROR)
+        self.server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+        self.server.start()
         # The name localhost would make S3 ask for bucket.localhost, which does not resolve.
-        self.url = f"http://127.0.0.1:{port}"
+        self.url = f"http://127.0.0.1:{self.server.get_host_and_port()[1]}"
         self.environment = clean_environment() | {
             "AWS_ENDPOINT_URL": self.url,
             "AWS_ACCESS_KEY_ID": "fake",
             "AWS_SECRET_ACCESS_KEY": "fake",
             "AWS_EC2_METADATA_DISABLED": "true",
         }
-        server = Path(sys.executable).with_name("moto_server")
-        with log.open("w") as output:
-            self.process = subprocess.Popen(
-                [server, "-H", "127.0.0.1", "-p", str(port)],
-                env=os.environ | MOTO_SETTINGS, stdout=output, stderr=subprocess.STDOUT,
-            )
-        for _ in range(600):
-            if self.process.poll() is not None:
-                raise RuntimeError(f"moto did not start: {log.read_text()[-500:]}")
-            try:
-                urllib.request.urlopen(f"{self.url}/moto-api/", timeout=1).close()
-                return
-            except OSError:
-                time.sleep(0.1)
-        raise RuntimeError("moto did not answer within a minute")
 
     def client(self, service: str):
         return boto3.client(
             service, endpoint_url=self.url, region_name=REGION, aws_access_key_id="fake", aws_secret_access_key="fake"
         )
 
-    def stop(self) -> None:
-        self.process.terminate()
-        self.process.wait(timeout=20)
-
 
 class Terraform:
     """Terraform in a copy of a folder of the project."""
+
+    running: set[subprocess.Popen] = set()
+
+    @classmethod
+    def stop_all(cls) -> None:
+        """Lets Terraform end its provider's processes, which would outlive it."""
+        for process in list(cls.running):
+            process.terminate()
+        for process in list(cls.running):
+            process.wait()
 
     def __init__(self, source: Path, copy: Path, environment: dict[str, str], beside: tuple[Path, ...] = ()) -> None:
         shutil.rmtree(copy, ignore_errors=True)
@@ -87,10 +74,13 @@ class Terraform:
     def run(self, *arguments: str, accept: tuple[int, ...] = (0,)) -> subprocess.CompletedProcess:
         """Fails with what Terraform said last, unless it ends with one of the accepted codes."""
         started = time.monotonic()
-        result = subprocess.run(
-            ["terraform", *arguments, *([] if arguments[0] == "fmt" else ["-no-color"])],
-            cwd=self.folder, env=self.environment, capture_output=True, text=True,
-        )
+        command = ["terraform", *arguments, *([] if arguments[0] == "fmt" else ["-no-color"])]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        process = subprocess.Popen(command, cwd=self.folder, env=self.environment, **pipes)
+        self.running.add(process)
+        output, errors = process.communicate()
+        self.running.discard(process)
+        result = subprocess.CompletedProcess(command, process.returncode, output, errors)
         with self.folder.with_suffix(".log").open("a") as log:
             log.write(f"{time.monotonic() - started:6.1f} s  terraform {arguments[0]}\n")
         if result.returncode not in accept:

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,10 +16,15 @@ from lives import live_bootstrap, live_stack
 FOLDER = ROOT / "target/terraform/run"
 
 
+def pytest_configure() -> None:
+    """SIGTERM ends a run like Ctrl-C does, with everything tidied up."""
+    signal.signal(signal.SIGTERM, lambda *_: pytest.exit("terminated", returncode=143))
+
+
 class Lives:
     def __init__(self) -> None:
         FOLDER.mkdir(parents=True, exist_ok=True)
-        self.aws = FakeAws(FOLDER / "moto.log")
+        self.aws = FakeAws()
         self.pool = ThreadPoolExecutor()
         self.bootstrap = self.pool.submit(live_bootstrap, self.aws, FOLDER)
         self.lean = self.pool.submit(self.stack, "lean")
@@ -28,8 +34,8 @@ class Lives:
         return live_stack(self.aws, FOLDER, self.bootstrap.result().bucket, profile)
 
     def end(self) -> None:
-        self.pool.shutdown(wait=True)
-        self.aws.stop()
+        self.pool.shutdown(wait=False, cancel_futures=True)
+        Terraform.stop_all()  # nothing runs any more, unless we were interrupted
 
 
 @pytest.fixture(scope="session")
