@@ -22,9 +22,9 @@ use crate::server::{Listener, serve_connections};
 use crate::store::{self, Store, StoreError};
 use crate::telemetry::Metrics;
 
-/// The first and the longest pause between attempts to reach the database at start. In a task both start at once, and on
-/// the first start the database takes some seconds; a longer pause would only add to them.
-const RETRY_PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(1));
+/// The pause between attempts to reach the database at start. In a task both start at once, and on the first start the
+/// database takes some seconds; a longer pause would only add to them.
+const RETRY_PAUSE: Duration = Duration::from_millis(250);
 /// How long a stop waits for requests under way: the deadline of the last one, and a moment to write its answer.
 pub const STOP_DEADLINE: Duration = REQUEST_DEADLINE.saturating_add(Duration::from_secs(2));
 /// Scrapers hold few connections.
@@ -181,22 +181,20 @@ fn answer_scraper(request: &Request, metrics: &Metrics) -> Response {
 /// Opens and migrates the database, with as much patience as the configuration has.
 async fn open_store(config: &Config) -> Result<Store, ConfigError> {
     let give_up_at = Instant::now() + config.startup_patience;
-    let (mut pause, longest_pause) = RETRY_PAUSES;
     loop {
         let error = match connect_and_migrate(config).await {
             Ok(store) => return Ok(store),
             Err(error) => error,
         };
         let may_pass = matches!(error, StoreError::Unavailable(_));
-        if !may_pass || Instant::now() + pause > give_up_at {
+        if !may_pass || Instant::now() + RETRY_PAUSE > give_up_at {
             return Err(ConfigError(format!(
                 "DATABASE_URL cannot be used ({error}): check that the database runs and that host, name, user and \
                  password are right"
             )));
         }
-        tracing::warn!(%error, retry_in_ms = pause.as_millis(), "the database does not answer yet");
-        sleep(pause).await;
-        pause = (pause * 2).min(longest_pause);
+        tracing::warn!(%error, retry_in_ms = RETRY_PAUSE.as_millis(), "the database does not answer yet");
+        sleep(RETRY_PAUSE).await;
     }
 }
 

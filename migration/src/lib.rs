@@ -3,8 +3,8 @@
 //! Every step runs while the previous version of the server still serves (a rolling deploy), so a step only expands:
 //! add tables, nullable columns and indexes; remove what no running version reads in a later release (R21).
 
-pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::*;
+pub use sea_orm_migration::{MigratorTrait, SchemaManager};
 
 mod m20261123_000001_users_and_sessions;
 

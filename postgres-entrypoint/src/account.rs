@@ -11,13 +11,14 @@ use std::path::Path;
 
 use crate::error::StartError;
 use crate::log::Log;
-use crate::postgres;
+use crate::postgres::{self, Durability};
 use crate::scram::Verifier;
 use crate::settings::Settings;
 
 const FILE_NAME: &str = "application-role";
 
-/// Makes role and database in the new data directory `data`. The role is no superuser; it owns the database.
+/// Makes role and database in the new data directory `data`, of which nothing is on disk yet. The role is no superuser; it
+/// owns the database.
 pub(crate) fn create(settings: &Settings, data: &Path) -> Result<(), StartError> {
     let Settings { role, database, .. } = settings;
     let verifier = verifier(settings)?;
@@ -26,7 +27,7 @@ pub(crate) fn create(settings: &Settings, data: &Path) -> Result<(), StartError>
         // Nobody else writes now, so the files can be copied: half the time of writing them to the log as well.
         format!("CREATE DATABASE \"{database}\" OWNER \"{role}\" STRATEGY file_copy"),
     ];
-    postgres::execute(settings, data, &statements)?;
+    postgres::execute(settings, data, &statements, Durability::None)?;
     remember(settings, data, &verifier)
 }
 
@@ -43,7 +44,7 @@ pub(crate) fn update_password(settings: &Settings, log: Log) -> Result<(), Start
     log.info(&format!("setting the password of role {role}, which has changed"));
     let verifier = verifier(settings)?;
     let statement = format!("ALTER ROLE \"{role}\" PASSWORD '{}'", verifier.as_str());
-    postgres::execute(settings, data, &[statement])?;
+    postgres::execute(settings, data, &[statement], Durability::Commit)?;
     remember(settings, data, &verifier)
 }
 

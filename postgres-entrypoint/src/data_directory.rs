@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use crate::account;
+use crate::durable::write_to_disk;
 use crate::error::StartError;
 use crate::log::Log;
 use crate::postgres;
@@ -73,7 +74,7 @@ pub(crate) fn create(settings: &Settings, major: &str, log: Log) -> Result<(), S
     ));
     postgres::initdb(&new, major)?;
     account::create(settings, &new)?;
-    sync(&new)?;
+    write_to_disk(&new).map_err(file_error(&new))?;
     fs::rename(&new, data).map_err(file_error(data))?;
     data.parent().map_or(Ok(()), sync)?;
     log.info(&format!(

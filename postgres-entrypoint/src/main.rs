@@ -9,6 +9,7 @@
 mod account;
 mod clock;
 mod data_directory;
+mod durable;
 mod error;
 mod lock;
 mod log;

@@ -15,6 +15,15 @@ const SUPERUSER: &str = "postgres";
 /// The first major version with collations of its own.
 const FIRST_WITH_BUILTIN_LOCALES: u32 = 17;
 
+/// When what a statement changed is on disk.
+#[derive(Clone, Copy)]
+pub(crate) enum Durability {
+    /// Before the statement is acknowledged.
+    Commit,
+    /// When the system likes, or somebody asks for it: for a directory that is thrown away when that does not happen.
+    None,
+}
+
 /// The major version of the image's PostgreSQL, such as `17`.
 pub(crate) fn major_version() -> Result<String, StartError> {
     let output = output("postgres", command("postgres").arg("--version"))?;
@@ -28,12 +37,13 @@ pub(crate) fn major_version() -> Result<String, StartError> {
     Ok(major)
 }
 
-/// Makes a data directory in the new folder `data`.
+/// Makes a data directory in the new folder `data`. Nothing of it is on disk yet.
 pub(crate) fn initdb(data: &Path, major: &str) -> Result<(), StartError> {
     let mut command = command("initdb");
     command
         .arg("--pgdata")
         .arg(data)
+        .arg("--no-sync")
         .args(["--username", SUPERUSER, "--encoding=UTF8", "--data-checksums"])
         // What the image brings is used instead; this is for whoever starts PostgreSQL without it.
         .args(["--auth-local=peer", "--auth-host=reject"])
@@ -62,10 +72,20 @@ fn locale(major: &str) -> &'static [&'static str] {
 ///
 /// A statement is one line without a semicolon inside. It comes in by standard input and not in the arguments, which
 /// other processes can read, and it is not logged.
-pub(crate) fn execute(settings: &Settings, data: &Path, statements: &[String]) -> Result<(), StartError> {
+pub(crate) fn execute(
+    settings: &Settings,
+    data: &Path,
+    statements: &[String],
+    durability: Durability,
+) -> Result<(), StartError> {
+    let fsync = match durability {
+        Durability::Commit => "fsync=on",
+        Durability::None => "fsync=off",
+    };
     let mut child = command("postgres")
         .arg("--single")
         .args(options(settings, data))
+        .args(["-c", fsync])
         .args(["-c", "exit_on_error=on"])
         .args(["-c", "log_min_error_statement=panic"])
         .args(["-c", "log_min_duration_statement=-1"])

@@ -2,13 +2,15 @@
 
 use std::collections::HashSet;
 
-use migration::{Migrator, MigratorTrait};
-use sea_orm::{ConnectionTrait, DbBackend, DbErr, TransactionTrait};
+use migration::{Migrator, MigratorTrait, SchemaManager};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, TransactionTrait};
 
 use super::{Store, StoreError};
 
 /// The key of the advisory lock, any constant that other programs on the same database do not use: "slipway" in ASCII.
 const LOCK_KEY: i64 = 0x73_6c69_7077_6179;
+/// Where sea-orm-migration keeps what was applied.
+const TABLE: &str = "seaql_migrations";
 
 /// Applies the migrations that are missing. Instances that start at the same moment take turns: on PostgreSQL an
 /// advisory lock that is held for the transaction admits one, and the others then find nothing left to do. A schema
@@ -18,7 +20,7 @@ const LOCK_KEY: i64 = 0x73_6c69_7077_6179;
 /// [`StoreError::Unavailable`] when the database is or the lock is not had within two minutes; [`StoreError::Other`]
 /// when a migration fails, in which case PostgreSQL undoes the whole of it.
 pub async fn migrate(store: &Store) -> Result<(), StoreError> {
-    if is_up_to_date(&store.db).await {
+    if is_up_to_date(&store.db).await? {
         return Ok(());
     }
     if store.db.get_database_backend() != DbBackend::Postgres {
@@ -37,18 +39,19 @@ pub async fn migrate(store: &Store) -> Result<(), StoreError> {
 }
 
 /// Whether every migration that this version knows was applied. Others may have been, too.
-async fn is_up_to_date(db: &impl ConnectionTrait) -> bool {
-    let Ok(applied) = applied(db).await else {
-        // Most likely the table of migrations does not exist yet; if it is something else, migrating says what.
-        return false;
-    };
-    Migrator::migrations()
+async fn is_up_to_date(db: &DatabaseConnection) -> Result<bool, DbErr> {
+    // Asked first, because a SELECT that fails is an error in PostgreSQL's log on each first start.
+    if !SchemaManager::new(db).has_table(TABLE).await? {
+        return Ok(false);
+    }
+    let applied = applied(db).await?;
+    Ok(Migrator::migrations()
         .iter()
-        .all(|migration| applied.contains(migration.name()))
+        .all(|migration| applied.contains(migration.name())))
 }
 
-async fn applied(db: &impl ConnectionTrait) -> Result<HashSet<String>, DbErr> {
-    let query = "SELECT version FROM seaql_migrations";
+async fn applied(db: &DatabaseConnection) -> Result<HashSet<String>, DbErr> {
+    let query = format!("SELECT version FROM {TABLE}");
     let rows = db
         .query_all_raw(sea_orm::Statement::from_string(db.get_database_backend(), query))
         .await?;
