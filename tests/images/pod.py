@@ -134,6 +134,19 @@ class Pod:
                 total += int(re.search(r"^Pss:\s+(\d+) kB", file.read(), re.MULTILINE)[1]) * 1024
         return total
 
+    def processor_seconds(self):
+        """What all containers have taken of the processor so far. Unlike a duration, it is about the same on a busy machine."""
+        groups = {}
+        with open(f"/proc/{self.infra_process()}/cgroup", encoding="ascii") as file:
+            for line in file:
+                _, controllers, path = line.rstrip().split(":", 2)
+                groups |= dict.fromkeys(controllers.split(","), os.path.dirname(path))
+        if "cpuacct" in groups:  # version 1 of control groups
+            with open(f"/sys/fs/cgroup/cpuacct{groups['cpuacct']}/cpuacct.usage", encoding="ascii") as file:
+                return int(file.read()) / 1e9
+        with open(f"/sys/fs/cgroup{groups['']}/cpu.stat", encoding="ascii") as file:
+            return int(re.search(r"^usage_usec (\d+)", file.read(), re.MULTILINE)[1]) / 1e6
+
     def sql(self, *statements):
         """Runs statements as the application's role, and returns what psql prints."""
         psql = self.start_sql(*[f"--command={statement}" for statement in statements])
@@ -178,7 +191,7 @@ class Pod:
             if ended or time.monotonic() > give_up_at:
                 last = "".join(f"\n{part}: {line}" for part in VOLUMES for line in self.logs(part)[-3:])
                 raise AssertionError(f"waited in vain until {description}; the last lines are:{last}")
-            time.sleep(0.02)
+            time.sleep(0.1)  # asking takes the processor, too, and there is a quarter of one
         return result
 
     def _has_ended(self, part):
