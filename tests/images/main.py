@@ -11,7 +11,7 @@ from podman import Podman
 from specification import Images, Loader, Result, Specification
 
 ABOUT_ARCHIVES = ["archives"]
-ABOUT_CONTAINERS = ["pod", "shutdown", "kills", "volume", "foreign", "registry"]
+ABOUT_CONTAINERS = ["pod", "shutdown", "kills", "volume", "foreign", "registry", "readme"]
 
 SIGNALS = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
 
