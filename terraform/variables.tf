@@ -115,7 +115,7 @@ variable "allowed_origins" {
 # Where the data is
 
 variable "database" {
-  description = "efs: PostgreSQL in the task on EFS, which survives deploys and Spot kills; one writer, so each deploy stops it for some seconds. rds: no outage, $15.80 more. task: no storage, ALL DATA IS GONE ON EVERY DEPLOY AND SPOT KILL."
+  description = "efs: PostgreSQL in the task on EFS, which survives deploys and Spot kills; one writer, so each deploy stops it for a minute or two. rds: no outage, $15.80 more. task: no storage, ALL DATA IS GONE ON EVERY DEPLOY AND SPOT KILL."
   type        = string
   default     = "efs"
   nullable    = false
@@ -285,7 +285,7 @@ variable "exec" {
 }
 
 variable "deletion_protection" {
-  description = "Refuses to delete the load balancer and the RDS instance, and makes RDS leave a last snapshot. `terraform destroy` then needs it set to false first."
+  description = "Refuses to delete the load balancer and the RDS instance: before `terraform destroy` it has to be applied as false. RDS leaves no last snapshot then; take one yourself if you want it."
   type        = bool
   default     = true
   nullable    = false

