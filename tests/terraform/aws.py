@@ -123,6 +123,9 @@ class Terraform:
         return json.loads(self.run("show", "-json").stdout)
 
 
+    def outputs(self) -> dict:
+        return {name: output["value"] for name, output in json.loads(self.run("output", "-json").stdout).items()}
+
     def files(self) -> dict[str, bytes]:
         """Every file that Terraform wrote here, and what is packed into its plans."""
         found = {}
@@ -134,10 +137,6 @@ class Terraform:
                 with zipfile.ZipFile(path) as archive:
                     found |= {f"{path}:{name}": archive.read(name) for name in archive.namelist()}
         return found
-
-
-def outputs(state: dict) -> dict:
-    return {name: output["value"] for name, output in state["values"]["outputs"].items()}
 
 
 def resources(state: dict, kind: str) -> dict[str, dict]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from aws import HERE, ROOT, FakeAws, Terraform, clean_environment
-from lives import live_bootstrap, live_stack
+from lives import live_stack, look_at_bootstrap, make_bootstrap
 
 FOLDER = ROOT / "target/terraform/run"
 
@@ -33,12 +33,13 @@ class Lives:
     def __init__(self) -> None:
         self.aws = FakeAws()
         self.pool = ThreadPoolExecutor()
-        self.bootstrap = self.pool.submit(live_bootstrap, self.aws, FOLDER)
+        self.made = self.pool.submit(make_bootstrap, self.aws, FOLDER)
+        self.bootstrap = self.pool.submit(lambda: look_at_bootstrap(self.made.result()))
         self.lean = self.pool.submit(self.stack, "lean")
         self.durable = self.pool.submit(self.stack, "durable")
 
     def stack(self, profile: str):
-        return live_stack(self.aws, FOLDER, self.bootstrap.result().bucket, profile)
+        return live_stack(self.aws, FOLDER, self.made.result().bucket, profile)
 
     def end(self) -> None:
         self.pool.shutdown(wait=False, cancel_futures=True)

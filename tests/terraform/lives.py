@@ -3,7 +3,7 @@
 from pathlib import Path
 from types import SimpleNamespace
 
-from aws import HERE, REGION, ROOT, FakeAws, Terraform, outputs
+from aws import HERE, REGION, ROOT, FakeAws, Terraform
 
 BOOTSTRAP_SETTINGS = ("-var=region=" + REGION, "-var=github_repository=acme/slipway", "-var=route53_zone_id=Z1", '-var=environments=["lean","durable"]')
 DOMAIN = "api.example.com"
@@ -13,21 +13,27 @@ def digest(letter: str) -> str:
     return "sha256:" + letter * 64
 
 
-def live_bootstrap(aws: FakeAws, folder: Path) -> SimpleNamespace:
-    seen = SimpleNamespace()
+def make_bootstrap(aws: FakeAws, folder: Path) -> SimpleNamespace:
+    """What the stacks wait for."""
     only_fast = folder / "retries_override.tf"
     only_fast.write_text('provider "aws" {\n  max_retries = 2\n}\n')
     terraform = Terraform(ROOT / "terraform/bootstrap", folder / "bootstrap", aws.environment, (only_fast,))
+    seen = SimpleNamespace(terraform=terraform)
     terraform.init()
     terraform.apply(*BOOTSTRAP_SETTINGS)
     seen.changes_of_a_second_plan = terraform.remaining_changes(*BOOTSTRAP_SETTINGS)
-    seen.state = terraform.state()
-    seen.outputs = outputs(seen.state)
-    seen.destruction = terraform.run("plan", "-destroy", *BOOTSTRAP_SETTINGS, accept=(0, 1))
+    seen.outputs = terraform.outputs()
     seen.bucket = seen.outputs["state_bucket"]
     seen.bucket_policy = aws.client("s3").get_bucket_policy(Bucket=seen.bucket)["Policy"]
     # moto takes the policy at its word and not its condition: it would refuse everybody, with TLS or without.
     aws.client("s3").delete_bucket_policy(Bucket=seen.bucket)
+    return seen
+
+
+def look_at_bootstrap(seen: SimpleNamespace) -> SimpleNamespace:
+    """What only the tests of bootstrap wait for."""
+    seen.state = seen.terraform.state()
+    seen.destruction = seen.terraform.run("plan", "-destroy", *BOOTSTRAP_SETTINGS, accept=(0, 1))
     return seen
 
 
@@ -49,18 +55,18 @@ def live_stack(aws: FakeAws, folder: Path, bucket: str, profile: str) -> SimpleN
 
     if profile == "lean":
         terraform.apply("-target=aws_acm_certificate.this", *settings, images("a"))
-        seen.outputs_of_the_certificate = outputs(terraform.state())
+        seen.outputs_of_the_certificate = terraform.outputs()
 
     seen.first_plan = terraform.plan(*settings, images("a"))
     terraform.apply_plan(seen.first_plan)
     seen.state = terraform.state()
-    seen.outputs = outputs(seen.state)
+    seen.outputs = terraform.outputs()
     seen.secrets_before = secrets(aws, profile)
     seen.changes_of_a_second_plan = terraform.remaining_changes(*settings, images("a"))
 
     seen.plan_of_a_new_digest = terraform.plan(*settings, images("d"))
     terraform.apply_plan(seen.plan_of_a_new_digest)
-    seen.outputs_of_a_new_digest = outputs(terraform.state())
+    seen.outputs_of_a_new_digest = terraform.outputs()
     seen.changes_after_a_new_digest = terraform.remaining_changes(*settings, images("d"))
 
     if profile == "lean":
