@@ -1,5 +1,6 @@
-# The timeout chain, in seconds. nginx is configured from it and Terraform reads it. The server's own constants are
-# compared with it by tests/service/container/configuration.rs, which also checks every "must" below.
+# The timeout chain, in seconds. nginx is configured from it. What AWS is told (terraform/timeouts.tf) is compared
+# with it by tests/terraform, and the server's own constants by tests/service/container/configuration.rs, which also checks
+# every "must" below.
 #
 # Two rules make the chain. An idle connection is closed by the side that sends requests on it, never under a request
 # by the side that answers: each keep-alive is longer than that of the hop before it. And a slow request is given up by

@@ -48,9 +48,20 @@ resource "aws_db_instance" "this" {
   copy_tags_to_snapshot      = true
   auto_minor_version_upgrade = true
   apply_immediately          = true # a changed setting is live when the apply ends, and not on some night after
-  deletion_protection        = var.deletion_protection
-  skip_final_snapshot        = !var.deletion_protection
-  final_snapshot_identifier  = "${local.full_name}-final"
+
+  # Taking the protection off is the decision to lose the data; a last snapshot would only make destroy leave something.
+  deletion_protection = var.deletion_protection
+  skip_final_snapshot = true
 
   enabled_cloudwatch_logs_exports = ["postgresql"]
+
+  depends_on = [aws_cloudwatch_log_group.database]
+}
+
+# RDS would make it itself, keep it for ever and leave it behind.
+resource "aws_cloudwatch_log_group" "database" {
+  count = var.database == "rds" ? 1 : 0
+
+  name              = "/aws/rds/instance/${local.full_name}/postgresql"
+  retention_in_days = var.log_retention_days
 }

@@ -46,6 +46,9 @@ resource "aws_ecs_service" "app" {
   }
   force_new_deployment = true # lets the strategy change without replacing the service
 
+  # Moves a task when the zones hold unequal numbers. ECS cannot with a maximum of 100 %, and without RDS a task is its data.
+  availability_zone_rebalancing = var.database == "rds" ? "ENABLED" : "DISABLED"
+
   network_configuration {
     subnets          = [for subnet in aws_subnet.public : subnet.id]
     security_groups  = [aws_security_group.task.id]
@@ -66,13 +69,21 @@ resource "aws_ecs_service" "app" {
     ignore_changes = [desired_count] # autoscaling's after the start, or yours: 0 puts the stack to sleep
   }
 
+  # What a task needs from its first second on, and until its last one when all of it is destroyed.
   depends_on = [
     aws_ecs_cluster_capacity_providers.this,
+    aws_efs_file_system_policy.postgres,
     aws_efs_mount_target.postgres,
     aws_iam_role_policy.execution,
     aws_iam_role_policy.task,
     aws_lb_listener.http,
     aws_lb_listener.https,
+    aws_route_table_association.public,
+    aws_vpc_endpoint.s3,
+    aws_vpc_security_group_egress_rule.alb_to_task,
     aws_vpc_security_group_egress_rule.task_to_aws,
+    aws_vpc_security_group_egress_rule.task_to_data,
+    aws_vpc_security_group_ingress_rule.data_from_task,
+    aws_vpc_security_group_ingress_rule.task_from_alb,
   ]
 }

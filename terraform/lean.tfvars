@@ -1,5 +1,5 @@
-# The cheapest sound shape: one Spot task with its PostgreSQL on EFS. A deploy or a Spot kill stops it for seconds and
-# loses nothing. environment, region, images and domain come with the command: see README.md.
+# The cheapest sound shape: one Spot task with its PostgreSQL on EFS. A deploy or a Spot kill stops it for a minute or
+# two and loses nothing. environment, region, images and domain come with the command: see README.md.
 database = "efs"
 cache    = "task"
 

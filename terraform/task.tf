@@ -79,7 +79,7 @@ locals {
       interval    = 5
       timeout     = 3
       retries     = 3
-      startPeriod = 60
+      startPeriod = 60 # as long as the app waits for its database
     }
   })
 
@@ -105,8 +105,9 @@ locals {
   postgres_container = !(local.postgres_in_task || local.keeps_efs) ? null : merge(local.container_defaults, {
     name              = "postgres"
     image             = local.images.postgres
-    memoryReservation = 256
+    memoryReservation = 192 # what its postgresql.conf is laid out for
     restartPolicy     = local.restart_in_place
+    startTimeout      = local.timeouts.postgres_give_up
     mountPoints = [
       { sourceVolume = "postgres", containerPath = "/var/lib/postgresql", readOnly = false },
       { sourceVolume = "run-postgresql", containerPath = "/run/postgresql", readOnly = false },
@@ -120,7 +121,7 @@ locals {
       interval    = 5
       timeout     = 5
       retries     = 3
-      startPeriod = 120 # initdb on EFS, or waiting for the lock of a task that is still stopping
+      startPeriod = local.timeouts.postgres_start
     }
   })
 

@@ -47,7 +47,7 @@ variable "network" {
   nullable = false
 
   validation {
-    condition     = can(cidrsubnet(var.network.cidr, 8, 255)) && tonumber(split("/", var.network.cidr)[1]) <= 20
+    condition     = try(cidrsubnet(var.network.cidr, 8, 255) != "" && contains(range(16, 21), tonumber(split("/", var.network.cidr)[1])), false)
     error_message = "network.cidr is an IPv4 block of /16 to /20, from which every subnet gets a 256th: it is \"${var.network.cidr}\"."
   }
   validation {
@@ -115,7 +115,7 @@ variable "allowed_origins" {
 # Where the data is
 
 variable "database" {
-  description = "efs: PostgreSQL in the task on EFS, which survives deploys and Spot kills; one writer, so each deploy stops it for some seconds. rds: no outage, $15.80 more. task: no storage, ALL DATA IS GONE ON EVERY DEPLOY AND SPOT KILL."
+  description = "efs: PostgreSQL in the task on EFS, which survives deploys and Spot kills; one writer, so each deploy stops it for a minute or two. rds: no outage, $15.80 more. task: no storage, ALL DATA IS GONE ON EVERY DEPLOY AND SPOT KILL."
   type        = string
   default     = "efs"
   nullable    = false
@@ -251,7 +251,10 @@ variable "secret_versions" {
     error_message = "secret_versions.jwt.also_accepted is the version that signs, ${var.secret_versions.jwt.signing}, and is accepted anyway: name another, or remove it."
   }
   validation {
-    condition     = min(var.secret_versions.jwt.signing, coalesce(var.secret_versions.jwt.also_accepted, 1), var.secret_versions.database_password) >= 1
+    condition = alltrue([
+      for version in [var.secret_versions.jwt.signing, coalesce(var.secret_versions.jwt.also_accepted, 1), var.secret_versions.database_password] :
+      version >= 1 && floor(version) == version
+    ])
     error_message = "secret_versions are whole numbers from 1: they are ${jsonencode(var.secret_versions)}."
   }
 }
@@ -285,7 +288,7 @@ variable "exec" {
 }
 
 variable "deletion_protection" {
-  description = "Refuses to delete the load balancer and the RDS instance, and makes RDS leave a last snapshot. `terraform destroy` then needs it set to false first."
+  description = "Refuses to delete the load balancer and the RDS instance: before `terraform destroy` it has to be applied as false. RDS leaves no last snapshot then; take one yourself if you want it."
   type        = bool
   default     = true
   nullable    = false

@@ -27,6 +27,7 @@ data "aws_iam_policy_document" "read" {
       "rds:Describe*", "rds:ListTagsForResource",
       "route53:GetChange", "route53:GetHostedZone", "route53:ListResourceRecordSets",
       "secretsmanager:GetRandomPassword",
+      "sns:GetSubscriptionAttributes",
       "ssm:DescribeParameters", "ssm:ListTagsForResource",
       "sts:GetCallerIdentity",
     ]
@@ -44,7 +45,7 @@ data "aws_iam_policy_document" "read" {
   }
   statement {
     sid       = "Topics"
-    actions   = ["sns:GetSubscriptionAttributes", "sns:GetTopicAttributes", "sns:ListSubscriptionsByTopic", "sns:ListTagsForResource"]
+    actions   = ["sns:GetTopicAttributes", "sns:ListSubscriptionsByTopic", "sns:ListTagsForResource"]
     resources = ["arn:${local.partition}:sns:${var.region}:${local.account}:${var.name}-*"]
   }
   statement {

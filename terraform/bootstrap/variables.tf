@@ -28,8 +28,12 @@ variable "environments" {
   nullable    = false
 
   validation {
-    condition     = alltrue([for name in var.environments : can(regex("^[a-z][a-z0-9-]{1,10}[a-z0-9]$", name)) && name != "plan"])
-    error_message = "environments are names of 3 to 12 lower-case letters, digits or hyphens, and \"plan\" is the one that only reads: they are ${jsonencode(var.environments)}."
+    condition     = alltrue([for name in var.environments : can(regex("^[a-z][a-z0-9-]{1,10}[a-z0-9]$", name)) && !contains(["plan", "deploy"], name)])
+    error_message = "environments are names of 3 to 12 lower-case letters, digits or hyphens, and not \"plan\" or \"deploy\", which name the roles themselves: they are ${jsonencode(var.environments)}."
+  }
+  validation {
+    condition     = alltrue([for pair in setproduct(var.environments, var.environments) : pair[0] == pair[1] || !startswith(pair[0], pair[1])])
+    error_message = "None of the environments may begin with the name of another, because a role's rights are told apart by how names begin: they are ${jsonencode(var.environments)}."
   }
 }
 
@@ -42,6 +46,12 @@ variable "github_repository" {
     condition     = var.github_repository == null || can(regex("^[A-Za-z0-9-]+/[A-Za-z0-9._-]+$", var.github_repository))
     error_message = "github_repository is OWNER/NAME, without a URL and without a wildcard: it is \"${coalesce(var.github_repository, "-")}\"."
   }
+}
+
+variable "route53_zone_id" {
+  description = "The zone whose records the deploy roles may change. null: none, the DNS is elsewhere, or you deploy from a laptop."
+  type        = string
+  default     = null
 }
 
 variable "github_oidc_provider_exists" {

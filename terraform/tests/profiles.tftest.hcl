@@ -93,7 +93,7 @@ run "durable" {
   assert {
     condition = alltrue([
       aws_db_instance.this[0].storage_encrypted, aws_db_instance.this[0].deletion_protection, !aws_db_instance.this[0].publicly_accessible,
-      !aws_db_instance.this[0].skip_final_snapshot, aws_db_instance.this[0].backup_retention_period >= 7,
+      aws_db_instance.this[0].backup_retention_period >= 7,
     ])
     error_message = "RDS must be encrypted, private, protected and backed up."
   }
@@ -108,6 +108,40 @@ run "durable" {
   assert {
     condition     = aws_lb.this.enable_deletion_protection && length(aws_lb.this.access_logs) == 1
     error_message = "The load balancer must be protected and logged."
+  }
+}
+
+run "rds_with_valkey_in_the_task" {
+  command = plan
+
+  variables {
+    database = "rds"
+  }
+
+  assert {
+    condition     = [for container in jsondecode(aws_ecs_task_definition.app.container_definitions) : container.name] == ["app", "valkey"]
+    error_message = "PostgreSQL must not run in the task, and Valkey must."
+  }
+  assert {
+    condition     = aws_ecs_service.app.deployment_minimum_healthy_percent == 100 && aws_ecs_service.app.availability_zone_rebalancing == "ENABLED"
+    error_message = "With RDS a task can be replaced by one in another zone at any time."
+  }
+}
+
+run "efs_with_elasticache" {
+  command = plan
+
+  variables {
+    cache = "elasticache"
+  }
+
+  assert {
+    condition     = [for container in jsondecode(aws_ecs_task_definition.app.container_definitions) : container.name] == ["app", "postgres"]
+    error_message = "Valkey must not run in the task, and PostgreSQL must."
+  }
+  assert {
+    condition     = aws_ecs_service.app.deployment_maximum_percent == 100 && aws_ecs_service.app.availability_zone_rebalancing == "DISABLED"
+    error_message = "There is still one writer at a time, and ECS refuses to rebalance with a maximum of 100 %."
   }
 }
 

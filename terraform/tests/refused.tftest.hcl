@@ -54,6 +54,15 @@ run "refuses_a_network_too_small_for_its_subnets" {
   }
 }
 
+run "refuses_a_network_without_a_length" {
+  command         = plan
+  expect_failures = [var.network]
+
+  variables {
+    network = { cidr = "10.0.0.0" }
+  }
+}
+
 run "refuses_one_zone" {
   command         = plan
   expect_failures = [var.network]
@@ -285,6 +294,15 @@ run "refuses_a_secret_of_version_zero" {
 
   variables {
     secret_versions = { database_password = 0 }
+  }
+}
+
+run "refuses_half_a_version" {
+  command         = plan
+  expect_failures = [var.secret_versions]
+
+  variables {
+    secret_versions = { jwt = { signing = 1.5 } }
   }
 }
 

@@ -92,16 +92,21 @@ class Terraform:
     def init(self, *arguments: str) -> None:
         self.run("init", "-lockfile=readonly", *arguments)
 
-    def apply(self, *arguments: str) -> str:
-        return self.run("apply", "-auto-approve", *arguments).stdout
+    def apply(self, *arguments: str) -> None:
+        self.run("apply", "-auto-approve", *arguments)
+
+    def apply_plan(self, plan: dict) -> None:
+        """What was planned and nothing else, which spares planning it again."""
+        self.run("apply", plan["file"])
 
     def plan(self, *arguments: str) -> dict:
-        """The plan as JSON, with what was printed under "text" and the addresses that change under "changes"."""
+        """The plan as JSON, with its file under "file", what was printed under "text" and the addresses that change under
+        "changes"."""
         self.plans += 1
         file = f"plan-{self.plans}"
         text = self.run("plan", f"-out={file}", *arguments).stdout
         plan = json.loads(self.run("show", "-json", file).stdout)
-        plan["text"] = text
+        plan |= {"file": file, "text": text}
         plan["changes"] = {
             change["address"]: "/".join(change["change"]["actions"])
             for change in plan.get("resource_changes", [])
@@ -116,6 +121,7 @@ class Terraform:
 
     def state(self) -> dict:
         return json.loads(self.run("show", "-json").stdout)
+
 
     def outputs(self) -> dict:
         return {name: output["value"] for name, output in json.loads(self.run("output", "-json").stdout).items()}

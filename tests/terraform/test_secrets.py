@@ -9,6 +9,7 @@ def test_secrets_are_long_random_and_different(stack):
     secrets = stack.secrets
     assert len(secrets["jwt-secret/1"]) == 64 and len(secrets["database-password"]) == 40
     assert len(set(secrets.values())) == len(secrets)
+    assert secrets["database-password"].isalnum(), "it stands in a URL, and the image takes 16 printable characters or more"
 
 
 def test_no_state_and_no_plan_holds_a_secret(stack):

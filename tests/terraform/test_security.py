@@ -110,6 +110,16 @@ def test_the_load_balancer_speaks_modern_tls_and_nothing_odd(stack):
     assert listeners[80]["default_action"][0]["redirect"][0]["protocol"] == "HTTPS"
 
 
+def test_everybody_who_has_something_to_tell_may_publish(stack):
+    """EventBridge supports no condition in the policy of a topic: with one, its events would be dropped in silence."""
+    [topic] = resources(stack.state, "aws_sns_topic_policy").values()
+    publishers = {
+        service: "Condition" in statement
+        for statement in json.loads(topic["policy"])["Statement"] for service in as_list(statement["Principal"]["Service"])
+    }
+    assert publishers == {"cloudwatch.amazonaws.com": True, "budgets.amazonaws.com": True, "events.amazonaws.com": False}
+
+
 def test_a_failed_deploy_is_rolled_back(stack):
     """R23"""
     [service] = resources(stack.state, "aws_ecs_service").values()

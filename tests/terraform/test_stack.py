@@ -98,6 +98,21 @@ def test_the_timeouts_of_aws_are_in_their_order(stack):
     assert load_balancer["idle_timeout"] == timeouts["alb_idle"] == 60
 
 
+def test_logs_are_kept_as_long_as_the_profile_says(lean, durable):
+    kept = [{group["retention_in_days"] for group in resources(profile.state, "aws_cloudwatch_log_group").values()} for profile in (lean, durable)]
+    assert kept == [{7}, {30}]
+
+
+def test_everything_carries_the_tags_of_the_stack(stack):
+    """A deploy role finds what is its own by them, and a person what a line of the bill is for."""
+    items = [item for item in stack.state["values"]["root_module"]["resources"] if item["mode"] == "managed" and "tags_all" in item["values"]]
+    wrong = [
+        item["address"] for item in items
+        if (item["values"]["tags_all"].get("Project"), item["values"]["tags_all"].get("Environment")) != ("slipway", stack.profile)
+    ]
+    assert len(items) > 30 and wrong == []
+
+
 def test_the_dashboard_and_every_alarm_reach_somebody(stack):
     [topic] = resources(stack.state, "aws_sns_topic").values()
     alarms = resources(stack.state, "aws_cloudwatch_metric_alarm").values()
