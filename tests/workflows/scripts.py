@@ -29,7 +29,8 @@ def a_change_of_documents_needs_neither_tests_nor_the_stack():
 def a_change_of_the_code_needs_the_tests_and_one_of_the_stack_the_stack():
     assert _changes("src/app.rs") == {"code": "true", "stack": "false"}
     assert _changes("README.md", "web/app.js") == {"code": "true", "stack": "false"}
-    for path in ["terraform/alb.tf", "nix/timeouts.nix", "tests/terraform/run", "test", ".github/workflows/ci.yml", "flake.lock"]:
+    stack = ["terraform/alb.tf", "tests/terraform/run", "nix/timeouts.nix", "test", "flake.lock"]
+    for path in [*stack, ".github/workflows/ci.yml"]:
         assert _changes(path) == {"code": "true", "stack": "true"}, path
 
 
@@ -42,6 +43,12 @@ def a_file_that_is_removed_or_moved_is_a_change():
         git("mv", "test", "test.md")
         git("commit", "--quiet", "--message", "move")
         assert _answers(folder, "HEAD^1") == {"code": "true", "stack": "true"}
+
+
+def a_commit_without_changes_needs_nothing():
+    with _repository() as (folder, git):
+        git("commit", "--quiet", "--allow-empty", "--message", "nothing")
+        assert _answers(folder, "HEAD^1") == {"code": "false", "stack": "false"}
 
 
 def without_a_base_everything_is_needed():
@@ -94,7 +101,7 @@ def an_update_is_proposed_once_and_then_renewed():
         assert not notes.exists()
 
         (folder / "Cargo.lock").write_text("newer")
-        (folder / "unrelated.txt").write_text("not a lock file")
+        (folder / "test").write_text("no lock file")
         result = _script(folder, "propose-update", environment=environment)
         assert result.returncode == 0, result.stderr
         calls = [line.split(" --")[0] for line in notes.read_text().splitlines()]
@@ -102,6 +109,7 @@ def an_update_is_proposed_once_and_then_renewed():
         changed = git("--git-dir", str(remote), "show", "--name-only", "--format=%s", "update/locks").split("\n")
         assert changed[:3] == ["Update flake.lock and Cargo.lock", "", "Cargo.lock"] and len(changed) == 4, changed
 
+        git("switch", "--quiet", "--force", "main")
         notes.unlink()
         Path(f"{notes}.open").write_text("7\n")
         (folder / "flake.lock").write_text("newer, too")
