@@ -51,6 +51,7 @@ class Service:
             statuses, _ = await asyncio.gather(task.stop(), self._deregister_late(target))
         else:
             statuses = await task.stop()
+            await target.until(State.UNHEALTHY)
             self.load_balancer.forget(target)
         self.statuses.append(statuses)
 
