@@ -122,7 +122,7 @@ class Task:
             program.kill()
 
     async def _run(self, name, command, environment):
-        program = await Program.start(name, self.folder, command, environment | {"PATH": os.environ["PATH"]})
+        program = await Program.start(name, self.folder, command, {"PATH": os.environ["PATH"]} | environment)
         self.running.append(program)
         return program
 
