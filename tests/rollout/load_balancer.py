@@ -6,8 +6,9 @@ deregistration delay):
 
 - A registered target gets requests after one good health check. It gets none after as many bad ones in a row as the
   threshold says, and again after as many good ones. Each check is a connection of its own.
-- Connections to a target are kept and used again by whichever client comes next. One that the target has closed is
-  dropped when that has been heard of; one that breaks under a request is a 502, and nothing is ever sent twice.
+- Connections to a target are kept and used again by whichever client comes next. How many is not documented: here some
+  are kept, and every other request goes on a new one. One that the target has closed is dropped when that has been heard
+  of; one that breaks under a request is a 502, and nothing is ever sent twice.
 - The target with the fewest requests under way is next.
 - While every target fails its checks, all of them get requests. While there is no target at all, clients get 503.
 - A target that is deregistered gets no new connection. What is under way ends; when the delay is over, its connections
@@ -24,6 +25,8 @@ from http1 import LIMIT, Connection, Message
 
 # Terraform's health check timeout, in seconds.
 HEALTH_CHECK_TIMEOUT = 3
+# Connections to one target that wait for the next request.
+MOST_KEPT = 16
 PER_HOP = {"connection", "keep-alive"}
 
 
@@ -130,7 +133,7 @@ class LoadBalancer:
             return _own_answer(502, "Bad Gateway")
         finally:
             target.under_way -= 1
-        if answer.get("connection") == "close" or target.state is State.UNUSED:
+        if answer.get("connection") == "close" or target.state is State.UNUSED or len(target.idle) == MOST_KEPT:
             connection.close()
         else:
             target.idle.append(connection)
@@ -145,7 +148,9 @@ class LoadBalancer:
         return min(in_service, key=lambda target: (target.under_way, random.random()), default=None)
 
     async def _connection_to(self, target):
-        return target.idle.pop() if _kept(target) else await Connection.open(target.port)
+        if _kept(target) and (target.state is State.DRAINING or random.random() < 0.5):
+            return target.idle.pop()
+        return await Connection.open(target.port)
 
 
 def _kept(target):
