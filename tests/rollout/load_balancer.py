@@ -126,10 +126,13 @@ class LoadBalancer:
         request = _without_hop(request)
         request.headers.append(("x-forwarded-for", address))
         target.under_way += 1
+        connection = None
         try:
             connection = await self._connection_to(target)
             answer = await connection.ask(request)
         except (OSError, EOFError):
+            if connection:
+                connection.close()
             return _own_answer(502, "Bad Gateway")
         finally:
             target.under_way -= 1

@@ -144,7 +144,8 @@ class TaskWithDatabase(Task):
         lend(socket_folder)
         postgres = await self._run(
             "postgres",
-            [*as_server_user(), self.programs["postgres-entrypoint"], "-p", str(self.database_port), "-k", str(socket_folder)],
+            [*as_server_user(), self.programs["postgres-entrypoint"],
+             "-p", str(self.database_port), "-k", str(socket_folder)],
             {
                 "PGDATA": str(self.data),
                 "POSTGRES_PASSWORD": self.password,
@@ -152,8 +153,9 @@ class TaskWithDatabase(Task):
                 "LOG_FORMAT": "text",
                 "PATH": f"{Path(self.programs['postgres']).parent}:{os.environ['PATH']}",
             })
+        configuration = str(ROOT / "nix/images/valkey.conf")
         valkey = await self._run(
-            "valkey", [self.programs["valkey-server"], str(ROOT / "nix/images/valkey.conf"), "--port", str(self.cache_port)], {})
+            "valkey", [self.programs["valkey-server"], configuration, "--port", str(self.cache_port)], {})
         await postgres.until(self.programs["pg_isready"], "-q", "-h", "127.0.0.1", "-p", str(self.database_port))
         await valkey.until(self.programs["valkey-cli"], "-p", str(self.cache_port), "ping")
         await super().start()

@@ -87,7 +87,8 @@ def every_job_has_a_name_and_a_time_limit():
 
 
 def no_checkout_leaves_its_token_behind():
-    bad = [where for where, step in STEPS if "checkout@" in step.get("uses", "") and step["with"].get("persist-credentials") is not False]
+    checkouts = [(where, step["with"]) for where, step in STEPS if "checkout@" in step.get("uses", "")]
+    bad = [where for where, options in checkouts if options.get("persist-credentials") is not False]
     assert not bad, bad
 
 
