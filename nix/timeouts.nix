@@ -35,6 +35,10 @@
   healthCheckInterval = 5;
   unhealthyThreshold = 2;
   deregistrationDelay = 15;
+  # With one writer (database = "efs") the next task starts when this one has ended, and nobody else takes the requests
+  # that a drain would wait for: each second of it is a second of outage. The delay is left for requests under way.
+  oneWriterDrain = 0;
+  oneWriterDeregistrationDelay = 5;
   # Then nginx finishes what is under way; must not be shorter than nginxProxyRead.
   nginxStop = 17;
   # Then the server does; must be longer than requestDeadline.

@@ -56,8 +56,9 @@ class Service:
         self.statuses.append(statuses)
 
     async def _deregister_late(self, target):
-        """In the middle of the time that nix/timeouts.nix leaves for it: the drain is longer than the delay."""
-        await asyncio.sleep((self.timeouts["drain"] - self.timeouts["deregistrationDelay"]) / 2)
+        """In the middle of the time that nix/timeouts.nix leaves for it: the drain is longer than the delay, but with one writer,
+        where no time is left."""
+        await asyncio.sleep(max(0, self.timeouts["drain"] - self.timeouts["deregistrationDelay"]) / 2)
         await self.load_balancer.deregister(target)
 
     async def replace_all(self, order):

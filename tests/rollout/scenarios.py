@@ -70,12 +70,16 @@ async def stop_start(checks, setup, order):
     data.mkdir()
     lend(data)
     password, numbers = secrets.token_hex(16), count()
+    timeouts = setup.timeouts | {
+        "drain": setup.timeouts["oneWriterDrain"],
+        "deregistrationDelay": setup.timeouts["oneWriterDeregistrationDelay"],
+    }
 
     def new_task():
         folder = setup.folder / f"{data.name}-{next(numbers)}"
-        return TaskWithDatabase(folder, setup.programs, setup.timeouts, data / "data", password)
+        return TaskWithDatabase(folder, setup.programs, timeouts, data / "data", password)
 
-    async with under_load(setup.timeouts, new_task, 1, uses_draining=False) as (service, load):
+    async with under_load(timeouts, new_task, 1, uses_draining=False) as (service, load):
         record = load.record
         failed_before = list(record.failures)
         began = time.monotonic()

@@ -48,6 +48,12 @@ def containers(stack) -> dict[str, dict]:
     return {item["name"]: item for item in json.loads(definition["container_definitions"])}
 
 
+def is_one_writer(stack) -> bool:
+    """Whether the old task has ended before the next one starts."""
+    [service] = resources(stack.state, "aws_ecs_service").values()
+    return service["deployment_maximum_percent"] == 100
+
+
 def told(container: dict) -> dict[str, str | None]:
     """Name => value of what is in the environment; None for a secret."""
     return {item["name"]: item.get("value") for item in container.get("environment", []) + container.get("secrets", [])}
@@ -71,10 +77,11 @@ def test_the_timeouts_are_those_of_the_chain(stack, timeouts):
     [group] = resources(stack.state, "aws_lb_target_group").values()
     [check] = group["health_check"]
     assert load_balancer["idle_timeout"] == timeouts["loadBalancerIdle"]
-    assert int(group["deregistration_delay"]) == timeouts["deregistrationDelay"]
+    delay, drain = ("oneWriterDeregistrationDelay", "oneWriterDrain") if is_one_writer(stack) else ("deregistrationDelay", "drain")
+    assert int(group["deregistration_delay"]) == timeouts[delay]
     assert check["interval"] == timeouts["healthCheckInterval"]
     assert check["unhealthy_threshold"] == timeouts["unhealthyThreshold"]
-    assert told(containers(stack)["app"])["DRAIN_SECONDS"] == str(timeouts["drain"])
+    assert told(containers(stack)["app"])["DRAIN_SECONDS"] == str(timeouts[drain])
     assert {name: item["stopTimeout"] for name, item in containers(stack).items()} == dict.fromkeys(containers(stack), timeouts["stopTimeout"])
 
 
