@@ -27,7 +27,7 @@ answer as it should. 7: a DNS record has to be made first. 130: interrupted.
 end
 }
 
-profile='' new_region='' domain='' dirty=no written=no
+profile='' new_region='' domain='' dirty=no place=''
 
 own_option() { # ARGUMENT...
   case $1 in
@@ -42,8 +42,8 @@ own_option() { # ARGUMENT...
   esac
 }
 
-# A new environment's file, or the word that an old one is not made again. That its file is not yet committed is no
-# reason to refuse the deploy that has just written it.
+# A new environment's file, which gets its place when nothing else is missing, or the word that an old one is not made
+# again.
 settle_environment() {
   local other
   if [ -f "$settings" ]; then
@@ -57,10 +57,17 @@ settle_environment() {
   elif [ -n "$profile" ]; then
     new_region=${new_region:-${AWS_REGION:-${AWS_DEFAULT_REGION-}}}
     [ -n "$new_region" ] || usage_error "a new environment needs --region, such as --region eu-west-2"
-    write_environment "$profile" "$new_region" "$domain"
-    written=yes
-    choose_environment "$environment"
+    new_settings "$profile" "$new_region" "$domain" >"$scratch/settings"
+    place=$settings
+    choose_environment "$environment" "$scratch/settings"
   fi
+}
+
+keep_settings() {
+  mkdir -p "$(dirname "$place")"
+  cp "$settings" "$place"
+  settings=$place
+  line "new: ${settings#"$root/"}. Commit it: the environment is made from nothing else"
 }
 
 parse_options "$@"
@@ -81,7 +88,7 @@ end_on_problems
 check_lock
 
 say_where
-if [ "$written" = yes ]; then line "new: ${settings#"$root/"}; commit it, for it is all that the environment is made from"; fi
+if [ -n "$place" ]; then keep_settings; fi
 prepare_terraform
 
 heading Images

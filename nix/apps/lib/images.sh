@@ -29,7 +29,7 @@ archive_layers() { # ARCHIVE
 archive_label() { # ARCHIVE LABEL
   local configuration
   configuration=$(archive_blob "$1" "$(archive_digest "$1")" | jq -r .config.digest)
-  archive_blob "$1" "$configuration" | jq -r --arg label "org.opencontainers.image.$2" '.config.Labels[$label] // empty'
+  archive_blob "$1" "$configuration" | jq -r --arg name "org.opencontainers.image.$2" '.config.Labels[$name] // empty'
 }
 
 # Under which tag an image is pushed. Tags are immutable and keep an image from being deleted as never deployed. A

@@ -54,7 +54,8 @@ check_region() {
 # Sets account and caller. Returns 1 without usable credentials.
 check_credentials() {
   local answer
-  if answer=$(aws sts get-caller-identity --output json 2>&1); then
+  # The answer is the same in every region, and one must be named.
+  if answer=$(aws sts get-caller-identity --region "${region:-us-east-1}" --output json 2>&1); then
     account=$(jq -r .Account <<<"$answer") caller=$(jq -r .Arn <<<"$answer")
     return
   fi

@@ -11,11 +11,11 @@ find_checkout() {
 }
 
 # Sets environment, settings (its file), and what the file says: name, region. They are empty where it says nothing.
-choose_environment() { # NAME
+choose_environment() { # NAME [FILE]
   [[ $1 =~ ^[a-z][a-z0-9-]{1,10}[a-z0-9]$ ]] ||
     usage_error "--env takes 3 to 12 lower-case letters, digits or hyphens: it is \"$1\""
   environment=$1
-  settings=$root/terraform/environments/$environment.tfvars
+  settings=${2:-$root/terraform/environments/$environment.tfvars}
   name=slipway region=''
   [ -f "$settings" ] || return 0
   name=$(setting name <"$settings")
@@ -40,15 +40,13 @@ needed_images() {
   fi
 }
 
-# Writes the file of a new environment from a profile.
-write_environment() { # PROFILE REGION [DOMAIN]
-  mkdir -p "$(dirname "$settings")"
-  {
-    printf '# The environment %s, made from %s.tfvars. Every setting with its price or risk: ../variables.tf.\n' "$environment" "$1"
-    printf 'region = "%s"\n' "$2"
-    if [ -n "${3-}" ]; then printf 'domain = "%s"\n' "$3"; fi
-    sed '/^#/d' "$root/terraform/$1.tfvars"
-  } >"$settings"
+# The content of a new environment's file, from a profile.
+new_settings() { # PROFILE REGION [DOMAIN]
+  printf '# The environment %s, made from %s.tfvars. Every setting with its price or risk: ../variables.tf.\n' "$environment" "$1"
+  printf 'region = "%s"\n' "$2"
+  if [ -n "${3-}" ]; then printf 'domain = "%s"\n' "$3"; fi
+  printf '\n'
+  sed '/^#/d' "$root/terraform/$1.tfvars"
 }
 
 # The profile that an environment was made from, as the first line of its file says.

@@ -17,7 +17,7 @@
 say() { printf '%s\n' "$*"; }
 heading() { printf '\n%s\n' "$*"; }
 line() { printf '  %s\n' "$*"; }
-row() { printf '  %-9s %s\n' "$1" "$2"; } # LABEL TEXT
+row() { printf '  %-10s %s\n' "$1" "$2"; } # LABEL TEXT
 
 # Ends the command with a message on standard error.
 die() { # CODE MESSAGE...

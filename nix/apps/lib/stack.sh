@@ -63,7 +63,7 @@ plan_terraform() { # ARGUMENT...
 }
 
 describe_changes() {
-  events changes <"$scratch/events" | sort -k 2 | indent
+  jq -nrR -L "$lib" 'include "terraform"; [inputs | fromjson?] | changes' <"$scratch/events" | indent
   line "$(events summary <"$scratch/events")"
 }
 

@@ -8,8 +8,11 @@ def keeps_data: IN("aws_db_instance", "aws_efs_file_system", "aws_s3_bucket");
 
 def planned: select(.type == "planned_change") | .change | select(.action | IN("noop", "read") | not);
 
-# The changes of a plan, one a line.
-def changes: planned | "\(signs[.action] // .action) \(.resource.addr)";
+# The changes of a plan, an array of events, one a line; of many, such as a new stack's, how many of each kind.
+def changes:
+  [.[] | planned] | if length <= 20 then sort_by(.resource.addr)[] | "\(signs[.action] // .action) \(.resource.addr)"
+  else group_by([.action, .resource.resource_type])[] | "\(signs[.[0].action] // .[0].action) \(.[0].resource.resource_type)"
+    + (if length > 1 then " (\(length))" else "" end) end;
 
 # The addresses of what a plan destroys together with data.
 def lost_data: planned | select((.action | IN("delete", "replace")) and (.resource.resource_type | keeps_data)) | .resource.addr;
@@ -18,8 +21,8 @@ def summary: select(.type == "change_summary") | .changes | "\(.add) to add, \(.
 
 # While an apply runs: what is ready, with its seconds where they are many.
 def progress:
-  select(.type == "apply_complete") | .hook
-  | "\({ create: "made", update: "changed", delete: "removed" }[.action] // .action) \(.resource.addr)"
+  select(.type == "apply_complete") | .hook | select(.action | IN("create", "update", "delete"))
+  | "\({ create: "made", update: "changed", delete: "removed" }[.action]) \(.resource.addr)"
     + (if .elapsed_seconds >= 10 then ", \(.elapsed_seconds) s" else "" end);
 
 def errors:
