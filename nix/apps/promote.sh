@@ -59,12 +59,13 @@ end_on_problems
 choose_release
 end_on_problems
 sign_in_to_registry
-check_digests_are_kept "$(jq -c .images <<<"$release")"
+digests=$(jq -c --arg needed "$(needed_images <"$settings")" \
+  '.images | with_entries(select(.key as $image | $needed | split("\n") | index($image)))' <<<"$release")
+check_digests_are_kept "$digests"
 end_on_problems
 check_lock
 
 say_where
 prepare_terraform
 line "$(short_commit "$(jq -r .commit <<<"$release")"), $(short_digest "$(jq -r .images.app <<<"$release")"), as it runs in $from"
-take_over "$(jq -c --arg needed "$(needed_images <"$settings")" '.images | with_entries(select(.key as $image | $needed | split("\n") | index($image)))' <<<"$release")" \
-  "$(jq -r .commit <<<"$release")"
+take_over "$digests" "$(jq -r .commit <<<"$release")"

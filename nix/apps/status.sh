@@ -30,7 +30,7 @@ end_on_problems
 prepare_terraform
 
 requested=$(stack_output '.deployment.value.task_definition // empty')
-[ -n "$requested" ] || die "$exit_failed" "$environment is not deployed: nix run .#deploy -- --env $environment"
+[ -n "$requested" ] || die "$exit_failed" "$environment is not deployed" "nix run .#deploy -- --env $environment"
 service=$(describe_service)
 running=$(running_release <<<"$service")
 say_where
@@ -43,7 +43,7 @@ row cost "\$$(stack_output .monthly_cost.value.total) a month"
 row dashboard "$(stack_output .dashboard_url.value)"
 if [ "$running" = "$requested COMPLETED" ]; then exit 0; fi
 if [ "${running% *}" = "$requested" ]; then
-  die "$exit_failed" "it has not taken over yet (${running#* }): nix run .#deploy -- --env $environment follows it"
+  die "$exit_failed" "it has not taken over yet (${running#* })" "nix run .#deploy -- --env $environment follows it"
 fi
-die "$exit_failed" "$(revision_of "$requested") was deployed last and does not run: ECS went back, or somebody changed the service." \
+die "$exit_failed" "$(revision_of "$requested") was deployed last and does not run: ECS went back, or somebody changed the service" \
   "nix run .#deploy tries it again, nix run .#rollback makes the stack agree with what runs"

@@ -1,6 +1,7 @@
 """A real registry (Debian's docker-registry) that wants ECR's password, behind a proxy that counts what is uploaded and can
 break off."""
 
+import base64
 import os
 import re
 import socket
@@ -85,8 +86,6 @@ class Registry:
 
     def has(self, path: str) -> bool:
         """Whether it answers 200 to HEAD /v2/PATH."""
-        import base64
-
         token = base64.b64encode(f"AWS:{PASSWORD}".encode()).decode()
         accept = "application/vnd.oci.image.manifest.v1+json"
         answer, _ = self.request("HEAD", f"/v2/{path}", {"Authorization": f"Basic {token}", "Accept": accept})
@@ -103,7 +102,8 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             self.connection.close()
             return
-        headers = {name: value for name, value in self.headers.items() if name.lower() not in ("transfer-encoding", "connection")}
+        left_out = ("transfer-encoding", "connection", "content-length")
+        headers = {name: ", ".join(self.headers.get_all(name)) for name in self.headers if name.lower() not in left_out}
         headers["Content-Length"] = str(len(body))
         try:
             answer, content = self.registry.request(self.command, self.path, headers, body or None)

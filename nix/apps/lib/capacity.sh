@@ -27,7 +27,7 @@ suspend_autoscaling() { # true or false
 wait_for_tasks() { # NUMBER
   local deadline=$((SECONDS + 300))
   until [ "$(describe_service | jq -r '.services[0] | .runningCount + .pendingCount')" = "$1" ]; do
-    [ "$SECONDS" -lt "$deadline" ] || die "$exit_failed" "some tasks still run after five minutes: nix run .#status"
+    [ "$SECONDS" -lt "$deadline" ] || die "$exit_failed" "some tasks still run after five minutes" "see nix run .#status"
     sleep "$poll_seconds"
   done
 }

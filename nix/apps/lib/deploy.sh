@@ -30,8 +30,8 @@ take_over() { # DIGESTS COMMIT
   trap 'interrupted "while following: the rollout goes on in AWS"' INT TERM
   if ! follow_rollout "$requested" "$(jq -r .app <<<"$1")" "$applied_at" "$minutes"; then
     say
-    die "$exit_failed" "$environment did not take over $(short_commit "$2")." \
-      "What ran before serves on if ECS rolled back; nix run .#rollback -- --env $environment makes the stack say so, too"
+    die "$exit_failed" "$environment did not take over $(short_commit "$2")" \
+      "what ran before serves on if ECS rolled back; nix run .#rollback -- --env $environment makes the stack say so, too"
   fi
   note_release "$requested" completed "$(date -u +%Y-%m-%dT%H:%M:%SZ)"
   look_from_outside
@@ -64,7 +64,7 @@ apply() { # COMMIT
 }
 
 interrupted() { # WHERE
-  die "$exit_interrupted" "interrupted $1. Run it again, and it goes on"
+  die "$exit_interrupted" "interrupted $1" "run it again, and it goes on"
 }
 
 # Without the record, an apply would wait half an hour for the certificate and then fail. So the certificate is made
@@ -88,7 +88,7 @@ end_before_dns_is_ready() { # DIGESTS
   fi
   line "Make this DNS record, and leave it there for ever:"
   stack_output .certificate_zone_file.value | indent
-  die "$exit_waiting" "AWS issues the certificate some minutes after the record is there; then run it again, and it goes on"
+  die "$exit_waiting" "waits for that record" "AWS issues the certificate some minutes after it is there; then run it again, and it goes on"
 }
 
 issued_certificate() { # DOMAIN
@@ -108,8 +108,8 @@ look_from_outside() {
     indent <<<"$zone"
   fi
   say
-  die "$exit_smoke" "the new version runs, and does not answer as it should." \
-    "Look at it by nix run .#logs, or go back by nix run .#rollback -- --env $environment"
+  die "$exit_smoke" "the new version runs, and does not answer as it should" \
+    "look at it by nix run .#logs, or go back by nix run .#rollback -- --env $environment"
 }
 
 sum_up() { # COMMIT DIGEST SECONDS

@@ -26,7 +26,7 @@ sign_in_to_registry() {
   export REGISTRY_AUTH_FILE=$scratch/registry.json
   aws ecr get-login-password 2>"$errors" |
     skopeo login --username AWS --password-stdin "${host%%/*}" >/dev/null 2>>"$errors" ||
-    die "$exit_push" "${host%%/*} lets nobody in: $(skopeo_says <"$errors"). Nothing was changed; run it again"
+    die "$exit_push" "${host%%/*} lets nobody in: $(skopeo_says <"$errors")" "nothing was changed; run it again"
 }
 
 # The digest of an image in the registry; empty when it has none of that name.
@@ -35,7 +35,7 @@ registry_digest() { # URL:TAG or URL@DIGEST
   if skopeo --insecure-policy inspect --raw "docker://$1" >"$scratch/manifest" 2>"$errors"; then
     printf 'sha256:%s\n' "$(sha256 <"$scratch/manifest")"
   elif ! grep -qiE 'manifest unknown|not found' "$errors"; then
-    die "$exit_push" "the registry does not answer: $(skopeo_says <"$errors"). Nothing was changed; run it again"
+    die "$exit_push" "the registry does not answer: $(skopeo_says <"$errors")" "nothing was changed; run it again"
   fi
 }
 
@@ -65,13 +65,13 @@ push_image() { # NAME ARCHIVE
     bytes_there=$((bytes_there + $(total_bytes <<<"$layers")))
     return
   fi
-  [ -z "$there" ] || die "$exit_push" "the registry has another image $1 of $tag, $(short_digest "$there") instead of $(short_digest "$digest"):" \
+  [ -z "$there" ] || die "$exit_push" "the registry has another image $1 of $tag, $(short_digest "$there") instead of $(short_digest "$digest")" \
     "its tags never change what they mean. Was it built from a changed checkout? Commit, and deploy the commit"
   row "$1" "$(short_digest "$digest")  tagged $tag"
   missing=$(layers_to_push "$1" <<<"$layers")
   describe_layers "$missing" <<<"$layers"
-  copy_image "$2" "$url:$tag" || die "$exit_push" "the registry does not take $1: $(skopeo_says <"$scratch/push")." \
-    "The stack was not touched; run it again, and it goes on with the layers that are not there yet"
+  copy_image "$2" "$url:$tag" || die "$exit_push" "the registry does not take $1: $(skopeo_says <"$scratch/push")" \
+    "the stack was not touched; run it again, and it goes on with the layers that are not there yet"
   bytes_pushed=$((bytes_pushed + $(total_bytes <<<"$missing")))
   bytes_there=$((bytes_there + $(total_bytes <<<"$layers") - $(total_bytes <<<"$missing")))
 }
@@ -82,7 +82,7 @@ layers_to_push() { # NAME
   layers=$(cat)
   # shellcheck disable=SC2046 # one word for each layer
   answer=$(aws ecr batch-check-layer-availability --repository-name "$name/$1" --output json \
-    --layer-digests $(cut -d' ' -f1 <<<"$layers")) || die "$exit_push" "ECR does not say which layers it has; run it again"
+    --layer-digests $(cut -d' ' -f1 <<<"$layers")) || die "$exit_push" "ECR does not say which layers it has" "run it again"
   grep -vF -f <(jq -r '.layers[] | select(.layerAvailability == "AVAILABLE") | .layerDigest' <<<"$answer") <<<"$layers" || true
 }
 

@@ -30,7 +30,7 @@ release_of() { # TASK_DEFINITION
       task_definition: .taskDefinitionArn,
       registered: (.registeredAt // 0 | moment),
       by: (.registeredBy // ""),
-      commit: ($tags["release:commit"] // ""),
+      commit: ($tags["release:commit"] // "unknown"),
       completed: ($tags["release:completed"] // ""),
       images: ([.containerDefinitions[] | select(.image | contains("@")) | { (.name): (.image | split("@")[1]) }] | add // {})
     } | tojson'

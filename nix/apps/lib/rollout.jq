@@ -14,8 +14,8 @@ def verdict($requested; $seen):
   | if $service.status != "ACTIVE" then
       { state: "failed", text: "the service is \($service.status | ascii_downcase)" }
     elif $broken then
-      { state: "failed", text: "ECS gave up on it: \($broken.rolloutStateReason // "no reason given")\(
-        if $primary.taskDefinition != $requested then ". It runs \($primary.taskDefinition | revision) again" else "" end)" }
+      { state: "failed", text: "ECS gave up on it: \($broken.rolloutStateReason // "no reason given" | rtrimstr("."))\(
+        if $primary.taskDefinition != $requested then "; it runs \($primary.taskDefinition | revision) again" else "" end)" }
     elif $primary.taskDefinition == $requested then
       if $primary.rolloutState == "COMPLETED" then { state: "done", text: "\($primary.runningCount) of \($primary.desiredCount) tasks run" }
       else { state: "waiting", text: "\($primary.runningCount) of \($primary.desiredCount) tasks run\(
@@ -25,7 +25,7 @@ def verdict($requested; $seen):
     elif $seen then { state: "replaced", text: "another deployment took its place: \($primary.taskDefinition | revision)" }
     else { state: "waiting", text: "ECS has not begun yet" } end;
 
-# Events after a moment, the oldest first, as "ID TIME TEXT".
+# Events after a moment, the oldest first (ECS lists the newest first, several in one second), as "ID TIME TEXT".
 
 # Seconds since 1970. The AWS CLI writes them so in version 1, and in version 2 as a date with the caller's offset.
 def moment:
@@ -34,7 +34,7 @@ def moment:
     | (.time + "Z" | fromdate) - (if .sign then (.sign + "1" | tonumber) * ((.hours | tonumber) * 3600 + (.minutes | tonumber) * 60) else 0 end)
   end;
 def events_since($start):
-  [service.events[] | select((.createdAt | moment) >= $start)] | sort_by(.createdAt | moment)[]
+  [service.events[] | select((.createdAt | moment) >= $start)] | reverse | sort_by(.createdAt | moment)[]
   | "\(.id) \(.createdAt | moment | strftime("%H:%M:%S"))  \(.message | sub("^\\(service [^)]*\\)(, taskSet [^)]*\\))? *"; ""))";
 
 # Tasks (aws ecs describe-tasks) of a definition: whether all run the image that was pushed.

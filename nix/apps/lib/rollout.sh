@@ -33,7 +33,7 @@ follow_rollout() { # TASK_DEFINITION DIGEST START MINUTES
     else
       # An answer that fails once says nothing about the rollout.
       misses=$((misses + 1))
-      [ "$misses" -lt 5 ] || die "$exit_failed" "ECS does not answer: $(last_line <"$scratch/ecs"). The rollout goes on; follow it by nix run .#status"
+      [ "$misses" -lt 5 ] || die "$exit_failed" "ECS does not answer: $(last_line <"$scratch/ecs")" "the rollout goes on: nix run .#status"
     fi
     if [ "$SECONDS" -ge "$deadline" ]; then
       line "not done after $4 minutes, and ECS goes on trying"

@@ -19,11 +19,13 @@ heading() { printf '\n%s\n' "$*"; }
 line() { printf '  %s\n' "$*"; }
 row() { printf '  %-10s %s\n' "$1" "$2"; } # LABEL TEXT
 
-# Ends the command with a message on standard error.
-die() { # CODE MESSAGE...
+# Ends the command with a message on standard error, and below it what to do.
+die() { # CODE MESSAGE [NEXT_STEP]...
   local code=$1
-  shift
-  printf '%s: %s\n' "$command" "$*" >&2
+  {
+    printf '%s: %s\n' "$command" "$2"
+    [ "$#" = 2 ] || printf '  %s\n' "${@:3}"
+  } >&2
   exit "$code"
 }
 
@@ -35,7 +37,7 @@ ask_for() { # WORD QUESTION
   [ -t 0 ] || die "$exit_usage" "nobody can be asked here, because standard input is no terminal: $2"
   printf '\n%s Type %s to go on: ' "$2" "$1"
   read -r answer || true
-  [ "$answer" = "$1" ] || die "$exit_failed" "not confirmed, so nothing was changed"
+  [ "$answer" = "$1" ] || die "$exit_failed" "not confirmed, and nothing was applied"
 }
 
 indent() { sed 's/^/  /'; }

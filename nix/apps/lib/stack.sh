@@ -67,9 +67,9 @@ describe_changes() {
   line "$(events summary <"$scratch/events")"
 }
 
-# What a plan of the stack changes, and the cost.
+# What a plan of the stack changes, and the cost: line by line when it is new or another one.
 describe_plan() {
-  local before after
+  local before after costs=$scratch/costs
   if [ "$changed" = no ]; then
     line "nothing changes"
   else
@@ -77,9 +77,12 @@ describe_plan() {
   fi
   before=$(stack_output '.monthly_cost.value.total // empty')
   terraform_here show -json "$plan" >"$scratch/plan.json"
-  after=$(jq -r '.planned_values.outputs.monthly_cost.value.total // empty' "$scratch/plan.json")
-  jq -r '.planned_values.outputs.monthly_cost.value.lines | to_entries[] | "\(.value) \(.key)"' "$scratch/plan.json" |
-    sort -rn | awk '{ amount = $1; sub(/^[^ ]+ /, ""); printf "  %10s  %s\n", amount, $0 }'
+  jq '.planned_values.outputs.monthly_cost.value' "$scratch/plan.json" >"$costs"
+  after=$(jq -r '.total // empty' "$costs")
+  if [ "$before" != "$after" ]; then
+    jq -r '.lines | to_entries | sort_by(.value | tonumber? // 0) | reverse[]
+      | (.value as $value | try ($value | tonumber | "$" + $value) catch "unknown") as $price | "\(" " * (8 - ($price | length)))\($price)  \(.key)"' "$costs" | indent
+  fi
   line "$(cost_change "$before" "$after")"
 }
 
