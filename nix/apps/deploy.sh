@@ -75,8 +75,9 @@ make_scratch
 check_tools aws curl git jq skopeo tar terraform
 end_on_problems
 find_checkout
-if [ "$dirty" = no ]; then check_committed; fi
 choose_environment "$env"
+# The file that a first deploy wrote is committed after it, even when that deploy has to be run again.
+if [ "$dirty" = no ]; then check_committed "${profile:+$settings}"; fi
 settle_environment
 check_environment
 if [ -f "$settings" ]; then

@@ -18,7 +18,11 @@ take_over() { # DIGESTS COMMIT
   trap 'interrupted "while planning; nothing was changed"' INT TERM
   heading Plan
   plan_stack "$1"
-  if [ "$changed" = no ] && already_runs; then return; fi
+  if [ "$changed" = no ] && already_runs; then
+    look_from_outside
+    sum_up "$2" "$(jq -r .app <<<"$1")" "nothing was to do"
+    return
+  fi
   describe_plan
   if [ "$changed" = yes ]; then
     end_before_dns_is_ready "$1"
@@ -35,21 +39,18 @@ take_over() { # DIGESTS COMMIT
   fi
   note_release "$requested" completed "$(date -u +%Y-%m-%dT%H:%M:%SZ)"
   look_from_outside
-  sum_up "$2" "$(jq -r .app <<<"$1")" $((SECONDS - started))
+  sum_up "$2" "$(jq -r .app <<<"$1")" "after $(duration $((SECONDS - started)))"
 }
 
-# The plan is empty and what was asked for has taken over already: nothing to do. After an interrupted run the plan is
-# empty too, and then there is a rollout to follow.
+# The plan is empty and what was asked for has taken over already. After an interrupted run the plan is empty too, and then
+# there is a rollout to follow.
 already_runs() {
   local requested running
   requested=$(stack_output .deployment.value.task_definition)
   running=$(describe_service | running_release)
   [ "$running" = "$requested COMPLETED" ] || return 1
   [ -n "$(release_of "$requested" | jq -r .completed)" ] || return 1
-  line "nothing changes"
-  heading "Nothing to do: $environment runs $(revision_of "$requested") already"
-  row URL "$(stack_output .url.value)"
-  row cost "\$$(stack_output .monthly_cost.value.total) a month"
+  line "nothing changes, and $(revision_of "$requested") has taken over"
 }
 
 revision_of() { printf '%s\n' "${1##*/}"; } # TASK_DEFINITION
@@ -112,8 +113,8 @@ look_from_outside() {
     "look at it by nix run .#logs, or go back by nix run .#rollback -- --env $environment"
 }
 
-sum_up() { # COMMIT DIGEST SECONDS
-  heading "$environment runs $(short_commit "$1"), after $(duration "$3")"
+sum_up() { # COMMIT DIGEST HOW
+  heading "$environment runs $(short_commit "$1"): $3"
   row URL "$(stack_output .url.value)"
   row digest "$2"
   row cost "\$$(stack_output .monthly_cost.value.total) a month"

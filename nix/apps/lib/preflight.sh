@@ -105,9 +105,10 @@ describe_lock() { # JSON
     + "  TF_DATA_DIR=.terraform/\($environment) terraform -chdir=terraform force-unlock \(.ID)"' <<<"$1"
 }
 
-check_committed() {
+check_committed() { # [FILE]: one that need not be in a commit yet
   local changes
-  changes=$(git -C "$root" status --porcelain)
+  changes=$(git -C "$root" status --porcelain --untracked-files=all)
+  if [ -n "${1-}" ]; then changes=$(grep -vxF "?? ${1#"$root/"}" <<<"$changes" || true); fi
   [ -z "$changes" ] ||
     problem "the checkout has changes that are in no commit: $(awk '{ print $NF }' <<<"$changes" | head -n 3 | paste -sd ' ')" \
       "commit them, or say --dirty: the release is then marked as dirty"

@@ -1,0 +1,128 @@
+"""What people do, in the order in which they do it, with everything that the tests want to know noted down."""
+
+from threading import Event
+from types import SimpleNamespace
+
+from aws import REGION
+from world import Person, World
+
+DOMAIN = "api.example.com"
+FIRST = ("--profile", "lean", "--region", REGION)
+LOCK = {"Bucket": "slipway-state-123456789012", "Key": "production/terraform.tfstate.tflock"}
+HOLDER = b'{"ID":"42","Operation":"OperationTypeApply","Who":"bob@laptop","Version":"1.11.4","Created":"2026-01-01T00:00:00.123Z","Path":"x"}'
+
+
+def account(world: World) -> SimpleNamespace:
+    """Somebody comes to an empty account."""
+    seen = SimpleNamespace()
+    person = Person(world, "visitor")
+    seen.person = person
+    seen.before_bootstrap = person.deploy(*FIRST)
+    seen.settings_before_bootstrap = person.settings.exists()
+    seen.bootstrap = person.run("bootstrap", "--region", REGION, "--yes")
+    seen.checkout_after_bootstrap = person.git("status", "--porcelain")
+    seen.bootstrap_again = person.run("bootstrap", "--region", REGION, "--yes")
+    seen.bootstrap_elsewhere = person.run("bootstrap", "--region", "us-east-1", "--yes")
+    # An environment on paper, for what is refused before anything happens.
+    person.settings.parent.mkdir()
+    person.settings.write_text(f'# The environment visitor, made from lean.tfvars.\nregion = "{REGION}"\ndatabase = "efs"\ncache = "task"\n')
+    person.commit("The environment visitor")
+    person.build_images()
+    return seen
+
+
+def production(world: World, pushed: Event, staging_is_steady: Event) -> SimpleNamespace:
+    """The whole life of an environment."""
+    seen = SimpleNamespace(world=world)
+    person = seen.person = Person(world, "production")
+    first = (*FIRST, "--domain", DOMAIN)
+
+    # The registry goes away in the middle of the first push, and comes back too late; then it comes back in time.
+    world.registry.break_off(after_bytes=500_000)
+    seen.broken_push = person.deploy(*first)
+    seen.stack_after_broken_push = world.service("production").deployments
+    seen.uploaded_before = dict(world.registry.uploaded)
+    world.registry.break_off(after_bytes=300_000, for_seconds=1)
+    seen.first = person.deploy(*first)
+    pushed.set()
+    seen.uploaded = dict(world.registry.uploaded)
+    seen.first_app, seen.first_images = person.app, [("app", person.app), ("valkey", person.valkey), ("postgres", person.postgres)]
+    seen.running_after_first = world.running_digests("production")
+    seen.requested_after_first = world.requested_images("production")
+    seen.plain_files = [path for path in (world.folder / "home").rglob("*") if path.is_file() and b"auth-token" in path.read_bytes()]
+    seen.uncommitted = person.deploy()
+
+    # Another version; somebody presses Ctrl-C while it rolls out.
+    person.commit("The environment production")
+    person.build_images()
+    seen.second_app = person.app
+    before = set(world.registry.uploaded)
+    seen.interrupted = person.interrupt("has started", "deploy", *person.deploying)
+    seen.continued = person.deploy()
+    seen.uploaded_by_second = set(world.registry.uploaded) - before
+    seen.running_after_second = world.running_digests("production")
+    seen.nothing_to_do, seen.cpu_seconds_of_nothing_to_do = person.measure("deploy", *person.deploying)
+    seen.status = person.run("status")
+
+    # Two that must not happen, one that ECS takes back, and the way back.
+    person.change_the_code()
+    seen.third_app = person.app
+    world.aws.client("s3").put_object(**LOCK, Body=HOLDER)
+    seen.locked = person.deploy()
+    seen.plan_while_locked = person.run("plan")
+    world.aws.client("s3").delete_object(**LOCK)
+    world.service("production").next_rollouts = ["rolled_back"]
+    seen.rolled_back = person.deploy()
+    seen.status_of_rolled_back = person.run("status")
+    seen.releases_of_rolled_back = person.run("releases")
+    seen.logs = person.run("logs", "app")
+    seen.rollback_to_failed = person.run("rollback", person.app.digest, *person.deploying)
+    seen.rollback_to_unknown = person.run("rollback", "0000000", *person.deploying)
+    seen.rollback = person.run("rollback", *person.deploying)
+    seen.status_after_rollback = person.run("status")
+    seen.requested_after_rollback = world.requested_images("production")
+    seen.rollback_by_digest = person.run("rollback", seen.first_app.digest[:20], *person.deploying)
+    seen.running_after_rollback_by_digest = world.running_digests("production")
+    seen.releases = person.run("releases")
+
+    # What ran in staging is promoted; it does not answer at first.
+    staging_is_steady.wait()
+    del person.site.answers["/ready"]
+    seen.promotion_that_does_not_answer = person.run("promote", *person.deploying)
+    person.site.answers["/ready"] = {"status": "ready"}
+    uploaded = dict(world.registry.uploaded)
+    seen.promotion = person.run("promote", *person.deploying)
+    seen.uploaded_by_promotion = set(world.registry.uploaded) - set(uploaded)
+    seen.running_after_promotion = world.running_digests("production")
+
+    seen.shell = person.run("shell")
+    seen.sleep = person.run("sleep", "--yes")
+    seen.tasks_asleep = len(world.service("production").running())
+    seen.wake = person.run("wake", "--url", person.site.url)
+    seen.tasks_awake = len(world.service("production").running())
+
+    seen.destroy_unconfirmed = person.run("destroy", "--env", "production")
+    seen.destroy_another = person.run("destroy", "--env", "production", "--confirm", "staging")
+    seen.destroy = person.run("destroy", "--env", "production", "--confirm", "production")
+    seen.releases_after_destroy = person.run("releases")
+    return seen
+
+
+def staging(world: World, pushed: Event, staging_is_steady: Event) -> SimpleNamespace:
+    """Every way in which a rollout does not get there."""
+    seen = SimpleNamespace(world=world)
+    person = seen.person = Person(world, "staging")
+    pushed.wait()
+    try:
+        seen.first = person.deploy(*FIRST)
+        seen.first_app = person.app
+        person.commit("The environment staging")
+        for kind, options in [("another_digest", ()), ("taken_over", ()), ("never_healthy", ("--timeout", "1"))]:
+            person.change_the_code()
+            world.service("staging").next_rollouts = [kind]
+            setattr(seen, kind, person.deploy(*options))
+        seen.rollback = person.run("rollback", *person.deploying)
+    finally:
+        staging_is_steady.set()
+    return seen
+
