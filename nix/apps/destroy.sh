@@ -78,7 +78,7 @@ none=sha256:$(printf '0%.0s' {1..64})
 heading Destroy
 trap 'interrupted "while destroying: what is left is in the state"' INT TERM
 mapfile -t arguments < <(stack_arguments "$(needed_images <"$settings" | sed "s/$/ $none/" | digests_as_json)")
-run_terraform progress destroy -auto-approve "${arguments[@]}" | indent ||
+run_terraform progress destroy -auto-approve "${arguments[@]}" ||
   end_on_terraform_error "Not all of it could be destroyed; run it again, and it goes on"
 
 heading "What is left"

@@ -3,6 +3,8 @@
 from threading import Event
 from types import SimpleNamespace
 
+from moto import settings
+
 from aws import REGION
 from world import Person, World
 
@@ -43,8 +45,12 @@ def production(world: World, pushed: Event, staging_is_steady: Event) -> SimpleN
     seen.stack_after_broken_push = world.service("production").deployments
     seen.uploaded_before = dict(world.registry.uploaded)
     world.registry.break_off(after_bytes=300_000, for_seconds=1)
-    seen.first = person.deploy(*first)
+    settings.ACM_VALIDATION_WAIT = 3600  # nobody has made the record yet
+    seen.waits_for_dns = person.deploy(*first)
+    seen.stack_without_certificate = world.service("production").deployments
     pushed.set()
+    settings.ACM_VALIDATION_WAIT = 0
+    seen.first = person.deploy(*first)
     seen.uploaded = dict(world.registry.uploaded)
     seen.first_app, seen.first_images = person.app, [("app", person.app), ("valkey", person.valkey), ("postgres", person.postgres)]
     seen.running_after_first = world.running_digests("production")
@@ -114,6 +120,8 @@ def staging(world: World, pushed: Event, staging_is_steady: Event) -> SimpleName
     person = seen.person = Person(world, "staging")
     pushed.wait()
     try:
+        seen.interrupted_apply = person.interrupt("made aws_sns_topic", "deploy", *person.deploying, *FIRST)
+        seen.locks_after_interrupted_apply = locks(world)
         seen.first = person.deploy(*FIRST)
         seen.first_app = person.app
         person.commit("The environment staging")
@@ -126,3 +134,7 @@ def staging(world: World, pushed: Event, staging_is_steady: Event) -> SimpleName
         staging_is_steady.set()
     return seen
 
+
+def locks(world: World) -> list[str]:
+    listed = world.aws.client("s3").list_objects_v2(Bucket=LOCK["Bucket"])["Contents"]
+    return [item["Key"] for item in listed if item["Key"].startswith("staging/") and item["Key"].endswith(".tflock")]

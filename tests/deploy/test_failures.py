@@ -11,11 +11,20 @@ def test_a_registry_that_goes_away_for_long_is_said_and_the_stack_is_not_touched
 
 
 def test_a_registry_that_comes_back_is_pushed_to_again_and_gets_no_layer_twice(production):
-    assert production.first.code == 0 and "attempt 2 of 5" in production.first.out, production.first
+    assert "attempt 2 of 5" in production.waits_for_dns.out and "attempt 3 of 5" not in production.waits_for_dns.out
     arrived = set(production.uploaded_before)
     assert arrived and arrived < set(production.uploaded)
     for digest in arrived & set(production.first_app.layers):
-        assert f"layer {digest[7:19]}  there already" in production.first.out
+        assert f"layer {digest[7:19]}  there already" in production.waits_for_dns.out
+
+
+def test_a_certificate_that_is_not_issued_yet_names_the_record_to_make_and_the_next_run_goes_on(production):
+    waiting = production.waits_for_dns
+    assert waiting.code == 7, waiting
+    assert "made aws_acm_certificate.this[0]" in waiting.out and "acm-validations.aws." in waiting.out
+    assert "Make this DNS record, and leave it there for ever:" in waiting.out
+    assert "then run it again, and it goes on" in waiting.errors
+    assert production.stack_without_certificate == [] and production.first.code == 0
 
 
 def test_a_lock_names_who_holds_it_and_how_to_break_it(production):
@@ -31,6 +40,15 @@ def test_ctrl_c_says_how_far_it_got_and_the_next_run_goes_on(production):
     assert production.continued.code == 0, production.continued
     assert "nothing changes" in production.continued.out and "\nRollout" in production.continued.out
     assert production.running_after_second == {production.second_app.digest}
+
+
+def test_ctrl_c_in_the_middle_of_an_apply_keeps_what_was_made_and_leaves_no_lock(staging):
+    stopped = staging.interrupted_apply
+    assert stopped.code == 130, stopped
+    assert "interrupted while applying: what was made is in the state" in stopped.errors
+    assert "made aws_ecs_service.app" not in stopped.out and staging.locks_after_interrupted_apply == []
+    assert staging.first.code == 0, staging.first
+    assert "made aws_sns_topic.alarms" not in staging.first.out, "made twice"
 
 
 def test_a_deploy_that_ecs_rolled_back_fails_with_the_tasks_reason_and_its_last_lines(production):

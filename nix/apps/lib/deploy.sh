@@ -74,6 +74,7 @@ end_before_dns_is_ready() { # DIGESTS
   local domain
   domain=$(setting domain <"$settings")
   [ -n "$domain" ] && [ "$domain" != null ] && [ -z "$(setting route53_zone_id <"$settings")" ] || return 0
+  [ "$(stack_output '.url.value // empty')" != "https://$domain" ] || return 0
   [ -z "$(issued_certificate "$domain")" ] || return 0
   heading "The certificate of $domain"
   if [ -z "$(stack_output '.certificate_zone_file.value // empty')" ]; then
@@ -81,11 +82,6 @@ end_before_dns_is_ready() { # DIGESTS
     plan_stack "$1" -target=aws_acm_certificate.this
     apply_plan || end_on_terraform_error "The certificate could not be asked for"
     forget_outputs
-    sleep 5 # so that a certificate that needs no proof is issued by now
-    if [ -n "$(issued_certificate "$domain")" ]; then
-      plan_stack "$1"
-      return
-    fi
   fi
   line "Make this DNS record, and leave it there for ever:"
   stack_output .certificate_zone_file.value | indent

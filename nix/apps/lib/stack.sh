@@ -9,12 +9,12 @@ terraform_here() { terraform "-chdir=$root/$folder" "$@"; }
 events() { jq --unbuffered -rR -L "$lib" "include \"terraform\"; fromjson? | $1"; } # FILTER
 
 # Runs Terraform and keeps its events in $scratch/events; prints what FILTER makes of them meanwhile. Ctrl-C reaches
-# Terraform, which then ends in order, and not the programs that read from it.
+# Terraform, which then ends in order, and not the programs that read from it: without them it would be killed (SIGPIPE).
 run_terraform() { # FILTER VERB ARGUMENT...
   local filter=$1 verb=$2
   shift 2
   terraform_here "$verb" -input=false -json "$@" 2>"$scratch/terraform-errors" |
-    (trap '' INT && tee "$scratch/events" | events "$filter")
+    (trap '' INT TERM && tee "$scratch/events" | events "$filter | \"  \" + .")
 }
 
 # Each environment has a data folder of its own, so that a run for one can never meet the backend of another. Settings of
@@ -86,7 +86,7 @@ describe_plan() {
   line "$(cost_change "$before" "$after")"
 }
 
-apply_plan() { run_terraform "progress" apply "$plan" | indent; }
+apply_plan() { run_terraform progress apply "$plan"; }
 
 # Asks before a plan is applied. --yes agrees to everything but to losing data.
 confirm_plan() { # YES-OR-NO
