@@ -34,7 +34,7 @@ say_what_is_lost() {
   counted=$(terraform_here state list 2>"$scratch/terraform-errors" | grep -vc '^data\.' || true)
   line "$counted resources, and with them:"
   case $(setting database <"$settings") in
-    rds) line "- the database in RDS; automatic backups go with it, and so does a last snapshot when it is not protected" ;;
+    rds) line "- the database in RDS with its automatic backups; no last snapshot is made, so make one if you want it" ;;
     task) line "- the data in the task" ;;
     *) line "- the database on EFS; AWS Backup keeps its backups for 35 days and bills them" ;;
   esac

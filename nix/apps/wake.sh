@@ -30,13 +30,13 @@ end_on_problems
 
 say_where
 prepare_terraform
-started_at=$(date +%s)
+remember_events
 set_desired_count "$(least_tasks)"
 suspend_autoscaling false
 release=$(release_of "$(describe_service | ecs_says primary.taskDefinition)")
 heading Start
 trap 'interrupted "while following: the tasks go on starting"' INT TERM
-follow_rollout "$(jq -r .task_definition <<<"$release")" "$(jq -r .images.app <<<"$release")" "$started_at" "$minutes" ||
+follow_rollout "$(jq -r .task_definition <<<"$release")" "$(jq -r .images.app <<<"$release")" "$minutes" ||
   die "$exit_failed" "$environment does not wake up"
 look_from_outside
 heading "$environment is awake"

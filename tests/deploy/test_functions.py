@@ -136,15 +136,15 @@ def test_times_of_both_versions_of_the_aws_cli(time, seconds):
     assert call("ecs_says moment", time) == str(seconds)
 
 
-def test_events_are_told_from_the_start_on_the_oldest_first_and_without_the_services_name():
+def test_events_are_told_the_oldest_first_and_without_the_services_name():
     events = [
         {"id": "c", "createdAt": 20.5, "message": "(service slipway-production) has reached a steady state."},
         {"id": "b", "createdAt": 20.1, "message": "(service slipway-production) (deployment ecs-svc/1) deployment completed."},
-        {"id": "a", "createdAt": 5, "message": "(service slipway-production) has started 1 tasks: (task 1)."},
+        {"id": "a", "createdAt": 20.1, "message": "(service slipway-production) has started 1 tasks: (task 1)."},
     ]
     answer = json.dumps({"services": [{"status": "ACTIVE", "deployments": [], "events": events}]})
-    assert call("ecs_says 'events_since(10)'", answer).splitlines() == [
-        "b 00:00:20  (deployment ecs-svc/1) deployment completed.", "c 00:00:20  has reached a steady state.",
+    assert call("ecs_says told", answer).splitlines() == [
+        "a 00:00:20  has started 1 tasks: (task 1).", "b 00:00:20  (deployment ecs-svc/1) deployment completed.", "c 00:00:20  has reached a steady state.",
     ]
 
 

@@ -14,7 +14,6 @@ say_where() { say "$environment in $region, account $account, as $(principal "$c
 # Plans, asks, applies, follows, looks from outside, and sums up.
 take_over() { # DIGESTS COMMIT
   local requested started=$SECONDS
-  applied_at=$(date +%s)
   trap 'interrupted "while planning; nothing was changed"' INT TERM
   heading Plan
   plan_stack "$1"
@@ -23,6 +22,7 @@ take_over() { # DIGESTS COMMIT
     sum_up "$2" "$(jq -r .app <<<"$1")" "nothing was to do"
     return
   fi
+  remember_events
   describe_plan
   if [ "$changed" = yes ]; then
     end_before_dns_is_ready "$1"
@@ -32,7 +32,7 @@ take_over() { # DIGESTS COMMIT
   requested=$(stack_output .deployment.value.task_definition)
   heading Rollout
   trap 'interrupted "while following: the rollout goes on in AWS"' INT TERM
-  if ! follow_rollout "$requested" "$(jq -r .app <<<"$1")" "$applied_at" "$minutes"; then
+  if ! follow_rollout "$requested" "$(jq -r .app <<<"$1")" "$minutes"; then
     say
     die "$exit_failed" "$environment did not take over $(short_commit "$2")" \
       "what ran before serves on if ECS rolled back; nix run .#rollback -- --env $environment makes the stack say so, too"
@@ -57,7 +57,6 @@ revision_of() { printf '%s\n' "${1##*/}"; } # TASK_DEFINITION
 
 apply() { # COMMIT
   heading Apply
-  applied_at=$(date +%s)
   trap 'interrupted "while applying: what was made is in the state"' INT TERM
   apply_plan || end_on_terraform_error "Not all of it could be applied; what was is in the state, and the next run goes on"
   forget_outputs

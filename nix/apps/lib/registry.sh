@@ -98,16 +98,15 @@ describe_layers() { # MISSING; all layers on standard input
 # The registry keeps every layer that arrived whole, so that each attempt goes on where the last one ended. skopeo sends
 # six layers at a time.
 copy_image() { # ARCHIVE URL:TAG
-  local attempt
+  local attempt reason
   for ((attempt = 1; attempt <= push_attempts; attempt++)); do
     skopeo --insecure-policy copy --quiet --preserve-digests "oci-archive:$1" "docker://$2" 2>"$scratch/push" && return
     ! grep -qiE 'denied|unauthorized|invalid' "$scratch/push" || return 1
-    [ "$attempt" = "$push_attempts" ] || {
-      line "the registry broke off ($(skopeo_says <"$scratch/push" | cut -c1-120)); attempt $((attempt + 1)) of $push_attempts"
-      sleep $((2 ** (attempt - 1)))
-    }
+    [ "$attempt" != "$push_attempts" ] || return 1
+    reason=$(skopeo_says <"$scratch/push")
+    line "the registry broke off (${reason##*: }); attempt $((attempt + 1)) of $push_attempts"
+    sleep $((2 ** (attempt - 1)))
   done
-  return 1
 }
 
 total_bytes() { awk '{ n += $2 } END { print n + 0 }'; }

@@ -25,16 +25,16 @@ def verdict($requested; $seen):
     elif $seen then { state: "replaced", text: "another deployment took its place: \($primary.taskDefinition | revision)" }
     else { state: "waiting", text: "ECS has not begun yet" } end;
 
-# Events after a moment, the oldest first (ECS lists the newest first, several in one second), as "ID TIME TEXT".
-
 # Seconds since 1970. The AWS CLI writes them so in version 1, and in version 2 as a date with the caller's offset.
 def moment:
   if type == "number" then floor
   else capture("^(?<time>[0-9T:-]{19})([.][0-9]+)?(Z|(?<sign>[+-])(?<hours>[0-9]{2}):(?<minutes>[0-9]{2}))$")
     | (.time + "Z" | fromdate) - (if .sign then (.sign + "1" | tonumber) * ((.hours | tonumber) * 3600 + (.minutes | tonumber) * 60) else 0 end)
   end;
-def events_since($start):
-  [service.events[] | select((.createdAt | moment) >= $start)] | reverse | sort_by(.createdAt | moment)[]
+
+# The events, the oldest first, as "ID TIME TEXT". ECS lists the newest first, several in one second.
+def told:
+  service.events | reverse[]
   | "\(.id) \(.createdAt | moment | strftime("%H:%M:%S"))  \(.message | sub("^\\(service [^)]*\\)(, taskSet [^)]*\\))? *"; ""))";
 
 # Tasks (aws ecs describe-tasks) of a definition: whether all run the image that was pushed.

@@ -9,13 +9,12 @@ describe_service() { aws ecs describe-services --cluster "$full_name" --services
 
 # Prints events as they happen, and ends when the requested task definition runs, or will not. Returns 1 with the reason
 # told if it does not run.
-follow_rollout() { # TASK_DEFINITION DIGEST START MINUTES
-  local requested=$1 digest=$2 deadline=$((SECONDS + $4 * 60)) answer verdict state said='' seen=false misses=0
-  : >"$scratch/seen-events"
+follow_rollout() { # TASK_DEFINITION DIGEST MINUTES
+  local requested=$1 digest=$2 deadline=$((SECONDS + $3 * 60)) answer verdict state said='' seen=false misses=0
   while true; do
     if answer=$(describe_service 2>"$scratch/ecs"); then
       misses=0
-      print_new_events "$3" <<<"$answer"
+      print_new_events <<<"$answer"
       verdict=$(ecs_says 'verdict($requested; $seen == "true") | .state, .text' --arg requested "$requested" --arg seen "$seen" <<<"$answer")
       state=${verdict%%$'\n'*}
       [ "$said" = "$verdict" ] || [ "$state" != waiting ] || line "$(date -u +%H:%M:%S)  ${verdict#*$'\n'}"
@@ -36,7 +35,7 @@ follow_rollout() { # TASK_DEFINITION DIGEST START MINUTES
       [ "$misses" -lt 5 ] || die "$exit_failed" "ECS does not answer: $(last_line <"$scratch/ecs")" "the rollout goes on: nix run .#status"
     fi
     if [ "$SECONDS" -ge "$deadline" ]; then
-      line "not done after $4 minutes, and ECS goes on trying"
+      line "not done after $3 minutes, and ECS goes on trying"
       explain_failure "$requested"
       return 1
     fi
@@ -44,14 +43,20 @@ follow_rollout() { # TASK_DEFINITION DIGEST START MINUTES
   done
 }
 
-# Those not yet printed.
-print_new_events() { # START; the answer on standard input
+# Called before something is changed, so that what ECS said before is not told again. By the events' ids and not by the
+# time: the clocks of two machines differ.
+remember_events() {
+  { describe_service 2>/dev/null || true; } | ecs_says '.services[0].events // [] | .[].id' >"$scratch/seen-events"
+}
+
+# Those not yet printed; the answer is on standard input.
+print_new_events() {
   local id text
   while read -r id text; do
     ! grep -qxF "$id" "$scratch/seen-events" || continue
     printf '%s\n' "$id" >>"$scratch/seen-events"
     line "$text"
-  done < <(ecs_says 'events_since($start | tonumber)' --arg start "$1")
+  done < <(ecs_says told)
 }
 
 list_tasks() { # RUNNING or STOPPED
