@@ -13,8 +13,10 @@ sys.path.insert(0, str(ROOT / "tests/terraform"))  # its fake AWS
 
 
 def pytest_configure() -> None:
-    """SIGTERM ends a run like Ctrl-C does, with everything tidied up."""
+    """SIGTERM ends a run like Ctrl-C does, with everything tidied up. SIGINT works also where the run was started in the
+    background, which ignores it: the commands must get it."""
     signal.signal(signal.SIGTERM, lambda *_: pytest.exit("terminated", returncode=143))
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class Stories:

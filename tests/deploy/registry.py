@@ -44,7 +44,7 @@ class Registry:
                 if connection.connect_ex(self.behind) == 0:
                     break
             time.sleep(0.05)
-        self.uploaded: dict[str, int] = {}  # digest => bytes, of blobs that arrived whole
+        self.uploads: list[str] = []  # the digests of blobs that arrived whole, as often as they did
         self.received = 0
         self.breaks_after: int | None = None
         self.returns_at: float | None = None
@@ -110,7 +110,7 @@ class Handler(BaseHTTPRequestHandler):
         except (OSError, HTTPException):
             self.close_connection = True
             return
-        self.note_upload(answer, len(body))
+        self.note_upload(answer)
         self.send_response_only(answer.status)
         for name, value in answer.getheaders():
             if name.lower() not in ("transfer-encoding", "connection", "content-length"):
@@ -123,16 +123,11 @@ class Handler(BaseHTTPRequestHandler):
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = handle_any
 
-    def note_upload(self, answer, size: int) -> None:
-        """The bytes of a blob come by PATCH, its digest by the PUT that ends the upload."""
-        upload = re.search(r"/blobs/uploads/([^/?]+)", self.path)
-        if not upload:
-            return
-        sizes = self.server.__dict__.setdefault("sizes", {})
-        sizes[upload[1]] = sizes.get(upload[1], 0) + size
-        digest = re.search(r"digest=(sha256(?::|%3A)[0-9a-f]+)", self.path)
+    def note_upload(self, answer) -> None:
+        """A blob's digest comes with the PUT that ends its upload."""
+        digest = re.search(r"/blobs/uploads/.*digest=(sha256(?::|%3A)[0-9a-f]+)", self.path)
         if self.command == "PUT" and digest and answer.status == 201:
-            self.registry.uploaded[digest[1].replace("%3A", ":")] = sizes[upload[1]]
+            self.registry.uploads.append(digest[1].replace("%3A", ":"))
 
     def read_body(self) -> bytes | None:
         """None when the registry goes away while it arrives."""

@@ -42,16 +42,16 @@ def production(world: World, pushed: Event, staging_is_steady: Event) -> SimpleN
     # The registry goes away in the middle of the first push, and comes back too late; then it comes back in time.
     world.registry.break_off(after_bytes=500_000)
     seen.broken_push = person.deploy(*first)
-    seen.stack_after_broken_push = world.service("production").deployments
-    seen.uploaded_before = dict(world.registry.uploaded)
+    seen.stack_after_broken_push = list(world.service("production").deployments)
+    seen.uploads_before = list(world.registry.uploads)
     world.registry.break_off(after_bytes=300_000, for_seconds=1)
     settings.ACM_VALIDATION_WAIT = 3600  # nobody has made the record yet
     seen.waits_for_dns = person.deploy(*first)
-    seen.stack_without_certificate = world.service("production").deployments
+    seen.stack_without_certificate = list(world.service("production").deployments)
     pushed.set()
     settings.ACM_VALIDATION_WAIT = 0
     seen.first = person.deploy(*first)
-    seen.uploaded = dict(world.registry.uploaded)
+    seen.uploads = list(world.registry.uploads)
     seen.first_app, seen.first_images = person.app, [("app", person.app), ("valkey", person.valkey), ("postgres", person.postgres)]
     seen.running_after_first = world.running_digests("production")
     seen.requested_after_first = world.requested_images("production")
@@ -62,10 +62,10 @@ def production(world: World, pushed: Event, staging_is_steady: Event) -> SimpleN
     person.commit("The environment production")
     person.build_images()
     seen.second_app = person.app
-    before = set(world.registry.uploaded)
+    before = len(world.registry.uploads)
     seen.interrupted = person.interrupt("has started", "deploy", *person.deploying)
     seen.continued = person.deploy()
-    seen.uploaded_by_second = set(world.registry.uploaded) - before
+    seen.uploads_by_second = world.registry.uploads[before:]  # and by staging, meanwhile
     seen.running_after_second = world.running_digests("production")
     seen.nothing_to_do, seen.cpu_seconds_of_nothing_to_do = person.measure("deploy", *person.deploying)
     seen.status = person.run("status")
@@ -96,9 +96,9 @@ def production(world: World, pushed: Event, staging_is_steady: Event) -> SimpleN
     del person.site.answers["/ready"]
     seen.promotion_that_does_not_answer = person.run("promote", *person.deploying)
     person.site.answers["/ready"] = {"status": "ready"}
-    uploaded = dict(world.registry.uploaded)
+    before = len(world.registry.uploads)
     seen.promotion = person.run("promote", *person.deploying)
-    seen.uploaded_by_promotion = set(world.registry.uploaded) - set(uploaded)
+    seen.uploads_by_promotion = world.registry.uploads[before:]
     seen.running_after_promotion = world.running_digests("production")
 
     seen.shell = person.run("shell")

@@ -12,8 +12,9 @@ def test_a_registry_that_goes_away_for_long_is_said_and_the_stack_is_not_touched
 
 def test_a_registry_that_comes_back_is_pushed_to_again_and_gets_no_layer_twice(production):
     assert "attempt 2 of 5" in production.waits_for_dns.out and "attempt 3 of 5" not in production.waits_for_dns.out
-    arrived = set(production.uploaded_before)
-    assert arrived and arrived < set(production.uploaded)
+    arrived = set(production.uploads_before)
+    assert arrived and arrived < set(production.uploads)
+    assert len(production.uploads) == len(set(production.uploads))
     for digest in arrived & set(production.first_app.layers):
         assert f"layer {digest[7:19]}  there already" in production.waits_for_dns.out
 
@@ -83,6 +84,7 @@ def test_a_task_that_runs_another_digest_is_a_failure(staging):
 def test_a_deploy_whose_place_another_one_took_is_a_failure(staging):
     assert staging.taken_over.code == 1, staging.taken_over
     assert "another deployment took its place: slipway-staging:" in staging.taken_over.out
+    assert "health check" not in staging.taken_over.out, "it had no time to fail one"
 
 
 def test_a_rollout_that_never_gets_healthy_ends_at_its_time_with_what_is_known(staging):

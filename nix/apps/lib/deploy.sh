@@ -109,7 +109,7 @@ look_from_outside() {
 }
 
 sum_up() { # COMMIT DIGEST HOW
-  heading "$environment runs $(short_commit "$1"): $3"
+  heading "$environment runs $(short_commit "$1"), $3"
   row URL "$(stack_output .url.value)"
   row digest "$2"
   row cost "\$$(stack_output .monthly_cost.value.total) a month"

@@ -24,7 +24,7 @@ follow_rollout() { # TASK_DEFINITION DIGEST MINUTES
         done) if check_running_digest "$requested" "$digest" "$answer"; then return 0; fi ;;
         failed | replaced)
           line "${verdict#*$'\n'}"
-          explain_failure "$requested"
+          [ "$state" = replaced ] || explain_failure "$requested"
           return 1
           ;;
       esac
