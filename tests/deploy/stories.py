@@ -26,7 +26,7 @@ def account(world: World) -> SimpleNamespace:
     seen.bootstrap_again = person.run("bootstrap", "--region", REGION, "--yes")
     seen.bootstrap_elsewhere = person.run("bootstrap", "--region", "us-east-1", "--yes")
     # An environment on paper, for what is refused before anything happens.
-    person.settings.parent.mkdir()
+    person.settings.parent.mkdir(exist_ok=True)
     person.settings.write_text(f'# The environment visitor, made from lean.tfvars.\nregion = "{REGION}"\ndatabase = "efs"\ncache = "task"\n')
     person.commit("The environment visitor")
     person.build_images()

@@ -169,14 +169,14 @@ def test_a_release_is_named_by_digest_or_commit(word, expected):
     assert json.loads(call(f"named_release {word}", releases))["task_definition"] == expected
 
 
-def planned(action, address):
+def planned(action, address, **more):
     kind = address.split(".")[0]
-    return json.dumps({"type": "planned_change", "change": {"action": action, "resource": {"addr": address, "resource_type": kind}}})
+    return json.dumps({"type": "planned_change", "change": more | {"action": action, "resource": {"addr": address, "resource_type": kind}}})
 
 
 def test_a_plan_that_destroys_data_is_seen():
     events = "\n".join([planned("replace", "aws_db_instance.this[0]"), planned("delete", "aws_efs_file_system.postgres[0]"),
-                        planned("update", "aws_s3_bucket.logs"), planned("delete", "aws_ecs_service.app"), "a line that is no JSON"])
+                        planned("update", "aws_s3_bucket.logs"), planned("replace", "aws_s3_bucket.unfinished", reason="tainted"), planned("delete", "aws_ecs_service.app"), "a line that is no JSON"])
     assert call("events lost_data", events).split() == ["aws_db_instance.this[0]", "aws_efs_file_system.postgres[0]"]
 
 

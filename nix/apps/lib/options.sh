@@ -4,7 +4,7 @@
 
 # shellcheck disable=SC2034 # env is read by the commands
 parse_options() { # ARGUMENT...
-  env=${DEPLOY_ENV:-production}
+  env=production
   while [ "$#" != 0 ]; do
     used=1
     case $1 in

@@ -14,8 +14,10 @@ def changes:
   else group_by([.action, .resource.resource_type])[] | "\(signs[.[0].action] // .[0].action) \(.[0].resource.resource_type)"
     + (if length > 1 then " (\(length))" else "" end) end;
 
-# The addresses of what a plan destroys together with data.
-def lost_data: planned | select((.action | IN("delete", "replace")) and (.resource.resource_type | keeps_data)) | .resource.addr;
+# The addresses of what a plan destroys together with data. What is tainted was never finished, because the run that made it
+# was interrupted, and nothing has been written to it.
+def lost_data:
+  planned | select((.action | IN("delete", "replace")) and (.resource.resource_type | keeps_data) and .reason != "tainted") | .resource.addr;
 
 def summary: select(.type == "change_summary") | .changes | "\(.add) to add, \(.change) to change, \(.remove) to destroy";
 
