@@ -119,9 +119,12 @@ class Person:
     """Somebody with a checkout of the project, for one environment."""
 
     running: set[subprocess.Popen] = set()
+    stopped = False
 
     @classmethod
     def stop_all(cls) -> None:
+        """Ends what runs, in order, and lets no story go on."""
+        cls.stopped = True
         for process in list(cls.running):
             os.killpg(process.pid, signal.SIGTERM)
         for process in list(cls.running):
@@ -171,6 +174,8 @@ class Person:
         self.postgres = images.build(self.images, "postgres", {"postgresql": 900_000, "configuration": 20_000})
 
     def start(self, name: str, *arguments: str, **changes: str | None) -> subprocess.Popen:
+        if self.stopped:
+            raise RuntimeError("the tests were ended")
         environment = self.world.environment() | {"IMAGES_DIR": str(self.images)} | changes
         process = subprocess.Popen(
             [name if "/" in name else self.checkout / f"nix/apps/{name}.sh", *arguments], cwd=self.checkout,
