@@ -1,5 +1,6 @@
 """Starts the slow things at once, side by side, since they mostly wait; a test then asks for what it wants to look at."""
 
+import fcntl
 import signal
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -9,12 +10,20 @@ from threading import Event
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+FOLDER = ROOT / "target/deploy/run"
 sys.path.insert(0, str(ROOT / "tests/terraform"))  # its fake AWS
 
 
-def pytest_configure() -> None:
+def pytest_configure(config) -> None:
     """SIGTERM ends a run like Ctrl-C does, with everything tidied up. SIGINT works also where the run was started in the
-    background, which ignores it: the commands must get it."""
+    background, which ignores it: the commands must get it. Two runs in one folder would destroy each other's work, so the
+    second one ends at once."""
+    FOLDER.parent.mkdir(parents=True, exist_ok=True)
+    config.lock = FOLDER.with_suffix(".lock").open("w")
+    try:
+        fcntl.flock(config.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        pytest.exit(f"another run is under way in {FOLDER}: wait for its end", returncode=1)
     signal.signal(signal.SIGTERM, lambda *_: pytest.exit("terminated", returncode=143))
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -24,7 +33,7 @@ class Stories:
         import stories
         from world import World
 
-        self.world = World(ROOT / "target/deploy/run")
+        self.world = World(FOLDER)
         self.pool = ThreadPoolExecutor()
         pushed, staging_is_steady = Event(), Event()
         self.events = (pushed, staging_is_steady)
