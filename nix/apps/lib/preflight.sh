@@ -88,9 +88,9 @@ check_bootstrap() {
   }
 }
 
-# Somebody else's Terraform run, seen before images are pushed and not only when Terraform asks for the lock.
 lock_file() { printf 's3://%s/%s/terraform.tfstate.tflock\n' "$bucket" "$environment"; }
 
+# Somebody else's Terraform run, seen before images are pushed and not only when Terraform asks for the lock.
 check_lock() {
   local holder
   holder=$(aws s3 cp "$(lock_file)" - 2>/dev/null) || return 0
