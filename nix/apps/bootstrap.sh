@@ -100,6 +100,17 @@ bootstrap_init() { # ARGUMENT...
     die "$exit_failed" "terraform init failed: $(grep -v '^$' "$scratch/init" | tail -n 15)"
 }
 
+# A role that is taken away may be the one of somebody else's environment, which this checkout does not know.
+confirm_removals() {
+  local removed
+  removed=$(events 'planned | select(.action == "delete" and .resource.resource_type == "aws_iam_role") | .resource.addr' \
+    <"$scratch/events" | sort | paste -sd ' ' -)
+  [ -n "$removed" ] || return 0
+  line "THIS TAKES AWAY: $removed"
+  ask_for yes "GitHub or an environment was named before and is not now. --yes does not agree to that."
+  yes=yes
+}
+
 parse_options "$@"
 make_scratch
 check_tools aws git jq terraform
@@ -132,6 +143,7 @@ if [ "$changed" = no ]; then
   line "nothing changes"
 else
   describe_changes
+  confirm_removals
   confirm_plan "$yes"
   heading Apply
   apply_plan || end_on_terraform_error "Not all of it could be made; run it again, and it goes on"

@@ -48,6 +48,12 @@ def test_bootstrap_in_a_second_region(account):
     refused(account.bootstrap_elsewhere, "was bootstrapped in eu-west-2, and not in us-east-1")
 
 
+def test_bootstrap_that_would_take_away_somebodys_role(account):
+    assert account.bootstrap_without_github.code == 2, account.bootstrap_without_github
+    assert 'aws_iam_role.deploy["production"]' in account.bootstrap_without_github.out.split("THIS TAKES AWAY: ")[1]
+    assert "standard input is no terminal" in account.bootstrap_without_github.errors
+
+
 def test_a_checkout_with_changes_that_are_in_no_commit(visitor):
     (visitor.checkout / "terraform/lean.tfvars").write_text("")
     refused(visitor.deploy(), "the checkout has changes that are in no commit: terraform/lean.tfvars", "commit them, or say --dirty")
