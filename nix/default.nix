@@ -86,7 +86,10 @@ let
 
   terraform = import ./terraform.nix { inherit pkgs; };
 
-  commands = import ./apps { inherit pkgs hostPrograms; };
+  commands = import ./apps {
+    inherit pkgs hostPrograms terraform;
+    inherit (arm64) images;
+  };
   app = _: package: {
     type = "app";
     program = lib.getExe package;

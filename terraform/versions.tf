@@ -20,6 +20,11 @@ terraform {
 provider "aws" {
   region = var.region
 
+  # Written by the deploy commands on a release (nix/apps/lib/releases.sh), and theirs to change.
+  ignore_tags {
+    key_prefixes = ["release:"]
+  }
+
   default_tags {
     tags = {
       Project     = var.name

@@ -12,7 +12,7 @@ data "aws_iam_policy_document" "read" {
   statement {
     sid = "Describe"
     actions = [
-      "acm:DescribeCertificate", "acm:ListTagsForCertificate",
+      "acm:DescribeCertificate", "acm:ListCertificates", "acm:ListTagsForCertificate",
       "application-autoscaling:Describe*", "application-autoscaling:ListTagsForResource",
       "budgets:ViewBudget", "budgets:ListTagsForResource",
       "cloudwatch:DescribeAlarms", "cloudwatch:GetDashboard", "cloudwatch:ListTagsForResource",

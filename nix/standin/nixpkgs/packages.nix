@@ -106,11 +106,21 @@ builders
 
   tzdata = debian.package "tzdata" { trees."usr/share/zoneinfo" = "share/zoneinfo"; };
 
+  awscli2 = fromMachine "awscli2" { programs = [ "aws" ]; };
+  coreutils = fromMachine "coreutils" { programs = [ "cat" ]; };
+  gawk = fromMachine "gawk" { programs = [ "awk" ]; };
+  gnugrep = fromMachine "gnugrep" { programs = [ "grep" ]; };
+  gnused = fromMachine "gnused" { programs = [ "sed" ]; };
+  gnutar = fromMachine "gnutar" { programs = [ "tar" ]; };
+
   cacert = runCommand "cacert" { } ''
     install -D -m 644 /etc/ssl/certs/ca-certificates.crt $out/etc/ssl/certs/ca-bundle.crt
   '';
 }
 // lib.genAttrs [
+  "curl"
+  "git"
+  "jq"
   "python3"
   "zstd"
 
@@ -123,4 +133,5 @@ builders
   "shellcheck"
   "shfmt"
   "skopeo"
+  "ssm-session-manager-plugin"
 ] (name: fromMachine name { })
