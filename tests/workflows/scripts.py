@@ -29,7 +29,7 @@ def a_change_of_documents_needs_neither_tests_nor_the_stack():
 def a_change_of_the_code_needs_the_tests_and_one_of_the_stack_the_stack():
     assert _changes("src/app.rs") == {"code": "true", "stack": "false"}
     assert _changes("README.md", "web/app.js") == {"code": "true", "stack": "false"}
-    stack = ["terraform/alb.tf", "tests/terraform/run", "nix/timeouts.nix", "test", "flake.lock"]
+    stack = ["terraform/alb.tf", "tests/terraform/run", "tests/deploy/run", "nix/timeouts.nix", "test", "flake.lock"]
     for path in [*stack, ".github/workflows/ci.yml"]:
         assert _changes(path) == {"code": "true", "stack": "true"}, path
 
