@@ -17,6 +17,9 @@ an environment; its own state is in the bucket that it makes.
   --no-github           nobody deploys from GitHub
   --environments LIST   which ones GitHub may deploy, with commas; those of terraform/environments/ and staging,production
                         unless given
+  --zone ID             the Route 53 zone whose records those workflows may change; else the one that a file of
+                        terraform/environments/ names
+  --shared-provider     the account has an OIDC provider for GitHub already, which something else made; it has one at most
   --yes                 does not ask before applying
 
 Ends with 0: made, or was there. 1: Terraform failed; run it again. 2: wrong command line. 3: something is missing.
@@ -24,7 +27,7 @@ Ends with 0: made, or was there. 1: Terraform failed; run it again. 2: wrong com
 end
 }
 
-region='' github='' environments=''
+region='' github='' environments='' zone='' shared_provider=no
 
 own_option() { # ARGUMENT...
   case $1 in
@@ -35,6 +38,11 @@ own_option() { # ARGUMENT...
       ;;
     --no-github) github=none ;;
     --environments) environments=$(value_of "$@") used=2 ;;
+    --zone)
+      zone=$(value_of "$@") used=2
+      [[ $zone =~ ^Z[A-Z0-9]+$ ]] || usage_error "--zone takes the ID of a zone, such as Z0123456789ABCDEFGHIJ: it is \"$zone\""
+      ;;
+    --shared-provider) shared_provider=yes ;;
     --yes) yes=yes ;;
     *) no_such_option "$1" ;;
   esac
@@ -57,6 +65,14 @@ settle_environments() {
   for file in "$root"/terraform/environments/*.tfvars; do
     [ ! -f "$file" ] || environments+=,$(basename "$file" .tfvars)
   done
+}
+
+settle_zone() {
+  local zones
+  [ -z "$zone" ] || return 0
+  zones=$(zones_of_environments "$root/terraform/environments")
+  zone=${zones%%$'\n'*}
+  [ "$zone" = "$zones" ] || problem "the environments name several zones: ${zones//$'\n'/, }" "say by --zone which one GitHub may change"
 }
 
 # The state is in the bucket as soon as there is one. Until then it is a file here, from which an interrupted run goes on.
@@ -120,6 +136,7 @@ name=slipway state_key=bootstrap/terraform.tfstate
 settle_region
 settle_github
 settle_environments
+settle_zone
 if [ -n "$region" ]; then use_region; fi
 if check_credentials && [ -n "$region" ]; then
   bucket=$name-state-$account
@@ -131,6 +148,7 @@ environment=bootstrap folder=terraform/bootstrap
 say "account $account in $region, as $(principal "$caller")"
 row GitHub "$github"
 [ "$github" = none ] || row '' "may deploy: ${environments//,/, }"
+[ "$github" = none ] || [ -z "$zone" ] || row '' "may change records of $zone"
 use_data_folder
 [ ! -f "$root/terraform/bootstrap/backend.tf" ] || rm -f "$local_state"
 bootstrap_init -reconfigure
@@ -138,6 +156,8 @@ bootstrap_init -reconfigure
 heading Plan
 arguments=("-var=name=$name" "-var=region=$region" "-var=environments=$(jq -Rc 'split(",") | unique' <<<"$environments")")
 [ "$github" = none ] || arguments+=("-var=github_repository=$github")
+[ -z "$zone" ] || arguments+=("-var=route53_zone_id=$zone")
+[ "$shared_provider" = no ] || arguments+=(-var=github_oidc_provider_exists=true)
 plan_terraform "${arguments[@]}"
 if [ "$changed" = no ]; then
   line "nothing changes"

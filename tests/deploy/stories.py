@@ -24,6 +24,7 @@ def account(world: World) -> SimpleNamespace:
     seen.bootstrap = person.run("bootstrap", "--region", REGION, "--yes")
     seen.checkout_after_bootstrap = person.git("status", "--porcelain")
     seen.bootstrap_again = person.run("bootstrap", "--region", REGION, "--yes")
+    seen.bootstrap_with_a_zone = person.run("bootstrap", "--region", REGION, "--zone", "Z0123456789ABC", "--yes")
     seen.bootstrap_without_github = person.run("bootstrap", "--region", REGION, "--no-github", "--yes")
     seen.bootstrap_elsewhere = person.run("bootstrap", "--region", "us-east-1", "--yes")
     # An environment on paper, for what is refused before anything happens.

@@ -36,6 +36,13 @@ def test_principals(arn, name):
     assert call(f"principal {arn}") == name
 
 
+def test_zones_that_environments_name(tmp_path):
+    assert call(f"zones_of_environments {tmp_path}") == ""
+    for name, zone in [("staging", '"Z1"'), ("production", '"Z2"'), ("preview", '"Z1"'), ("trial", "null")]:
+        (tmp_path / f"{name}.tfvars").write_text(f'region = "eu-west-2"\nroute53_zone_id = {zone}\n')
+    assert call(f"zones_of_environments {tmp_path}").split() == ["Z1", "Z2"]
+
+
 @pytest.mark.parametrize("before,after,text", [
     ("", "35.65", "cost: $35.65 a month"), ("35.65", "35.65", "cost: $35.65 a month, unchanged"),
     ("35.65", "82.19", "cost: $82.19 a month, +46.54"), ("82.19", "35.65", "cost: $35.65 a month, -46.54"),

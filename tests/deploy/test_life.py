@@ -18,6 +18,12 @@ def test_bootstrap_makes_what_an_account_needs_and_names_the_next_step(account):
     assert account.bootstrap.out.rstrip().endswith("Next: nix run .#deploy -- --profile lean --region eu-west-2")
 
 
+def test_bootstrap_lets_github_change_the_records_of_a_zone(account):
+    assert account.bootstrap_with_a_zone.code == 0, account.bootstrap_with_a_zone
+    assert "may change records of Z0123456789ABC" in account.bootstrap_with_a_zone.out
+    assert lines(account.bootstrap_with_a_zone.out, "Plan") != ["nothing changes"]
+
+
 def test_bootstrap_keeps_its_state_in_the_bucket_and_leaves_no_file_to_commit(account):
     assert "moved its state to s3://slipway-state-123456789012/bootstrap/terraform.tfstate" in account.bootstrap.out
     assert account.checkout_after_bootstrap == ""

@@ -116,6 +116,7 @@ def test_all_problems_are_told_at_once(visitor):
     ("rollback", ["latest"], '7 or more digits of its digest or commit: it is "latest"'),
     ("promote", ["--from", "production"], "--from and --env are the same environment"),
     ("bootstrap", ["--github", "acme"], 'takes OWNER/NAME: it is "acme"'),
+    ("bootstrap", ["--zone", "example.com"], 'takes the ID of a zone, such as Z0123456789ABCDEFGHIJ: it is "example.com"'),
     ("logs", ["nginx"], "there is no option or container nginx"),
     ("shell", ["app"], "the image of the app holds no shell"),
     ("destroy", [], "say which environment"),

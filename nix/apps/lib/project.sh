@@ -28,6 +28,14 @@ setting() { # NAME
   sed -nE "s/^$1[[:space:]]*=[[:space:]]*\"?([^\"#]*[^\"#[:space:]])\"?[[:space:]]*(#.*)?$/\1/p" | tail -n 1
 }
 
+# The Route 53 zones that the environments of a folder name, a line each.
+zones_of_environments() { # FOLDER
+  local file
+  for file in "$1"/*.tfvars; do
+    [ ! -f "$file" ] || setting route53_zone_id <"$file"
+  done | awk '$0 != "null"' | sort -u
+}
+
 # The images that a .tfvars on standard input has run in a task. Those in RDS and ElastiCache run elsewhere.
 needed_images() {
   local text database cache
