@@ -13,6 +13,7 @@ mod contract;
 mod cross_origin;
 mod degradation;
 mod instances;
+mod interruptions;
 mod limits;
 mod migrations;
 mod observability;

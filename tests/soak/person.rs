@@ -23,6 +23,7 @@ pub(crate) struct Person {
     client: Client,
     random: Random,
     report: Report,
+    registrations: u32,
     account: Account,
     /// What this person registered before.
     earlier: Vec<Account>,
@@ -59,6 +60,7 @@ impl Person {
             client: Client::new(url),
             random: Random::new(seed, 100 + number),
             report,
+            registrations: 0,
             account: Account::default(),
             earlier: Vec::new(),
         }
@@ -109,14 +111,15 @@ impl Person {
     }
 
     async fn register(&mut self) {
+        self.registrations += 1;
         let account = Account {
-            username: format!("{}.{}", self.name, self.earlier.len()),
+            username: format!("{}.{}", self.name, self.registrations),
             password: "correct horse battery".to_owned(),
             sessions: Vec::new(),
         };
         let earlier = std::mem::replace(&mut self.account, account);
         // A person who has just come has none.
-        if !earlier.username.is_empty() {
+        if self.registrations > 1 {
             self.earlier.push(earlier);
         }
         let body = json!({"username": self.account.username, "password": self.account.password});

@@ -64,11 +64,12 @@ impl Report {
 
     pub(crate) fn assert_no_violation(&self) {
         let violations = &self.lines.lock().unwrap().violations;
+        let first: Vec<_> = violations.iter().take(20).map(String::as_str).collect();
         assert!(
-            violations.is_empty(),
-            "{} violations:\n{}",
+            first.is_empty(),
+            "{} violations, the first of them:\n{}",
             violations.len(),
-            violations.join("\n")
+            first.join("\n")
         );
     }
 }
