@@ -12,6 +12,7 @@ mod container;
 mod contract;
 mod cross_origin;
 mod degradation;
+mod hostile;
 mod instances;
 mod interruptions;
 mod limits;

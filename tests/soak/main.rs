@@ -20,7 +20,6 @@ mod person;
 mod plan;
 mod random;
 mod report;
-mod usage;
 
 use std::env;
 use std::time::{Duration, Instant, SystemTime};
@@ -33,8 +32,7 @@ use faults::Victim;
 use person::Person;
 use plan::Plan;
 use report::Report;
-use support::{Container, Proxy};
-use usage::Usage;
+use support::{Container, Proxy, Usage};
 
 const PEOPLE: u64 = 12;
 /// After which connections that nobody uses any more are closed: nginx keeps its own to the server for a second here.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::fs;
 
-use crate::support::children_of;
+use super::children_of;
 
 /// Of `slipway container` and its nginx together.
 #[derive(Clone, Copy, Debug)]
