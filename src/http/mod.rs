@@ -6,6 +6,7 @@ mod errors;
 mod request_id;
 mod routes;
 
+use std::fmt;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -169,6 +170,12 @@ impl Pipeline {
         if self.is_production {
             headers.insert(header::STRICT_TRANSPORT_SECURITY, HSTS);
         }
+    }
+}
+
+impl fmt::Debug for Pipeline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pipeline").finish_non_exhaustive()
     }
 }
 

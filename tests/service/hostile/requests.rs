@@ -174,6 +174,17 @@ fn files_below(folder: &Path) -> Vec<u64> {
     sizes.collect()
 }
 
+/// Whether a route takes a body or not.
+#[tokio::test]
+async fn a_body_that_says_that_it_is_too_large_is_refused_before_it_is_sent() {
+    let server = TestServer::start(Storage::SqliteAndMemory).await;
+    for path in ["/login", "/logout", "/logout-all"] {
+        let head = format!("POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 65537\r\n\r\n");
+        let answer = exchange(server.app.address.unwrap(), head.as_bytes()).await;
+        assert_eq!(status(&answer), Some(413), "{path}: {answer}");
+    }
+}
+
 /// The server's own, in the one shape that errors have.
 async fn refused(client: &Client, what: &str, path: &str, body: &[u8]) {
     let answer = client.post_bytes(path, "application/json", body.to_vec()).await;
