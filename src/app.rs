@@ -37,6 +37,8 @@ pub struct App {
     pub address: Option<SocketAddr>,
     /// Where metrics are served, if they are, and not on a unix socket.
     pub metrics_address: Option<SocketAddr>,
+    /// Answers requests, however they came.
+    pub pipeline: Arc<Pipeline>,
     draining: Draining,
     drain: Duration,
     store: Store,
@@ -98,6 +100,7 @@ impl App {
         let mut app = Self {
             address: listener.address(),
             metrics_address: metrics_listener.as_ref().and_then(Listener::address),
+            pipeline: Arc::new(pipeline),
             draining,
             drain: config.drain,
             store,
@@ -105,7 +108,7 @@ impl App {
             connections: TaskTracker::new(),
             tasks: vec![tokio::spawn(async move { maintained.maintain().await })],
         };
-        let pipeline = Arc::new(pipeline);
+        let pipeline = Arc::clone(&app.pipeline);
         let answer = move |request, peer| {
             let pipeline = Arc::clone(&pipeline);
             async move { pipeline.answer(request, peer).await }

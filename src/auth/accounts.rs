@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::password::Verdict;
 use super::{Attempt, Auth, AuthError, Device, Identity, Password, SignedIn, Username};
-use crate::store::{NewSession, StoreError, session, user};
+use crate::store::{NewSession, PasswordChange, StoreError, session, user};
 
 /// A user agent is kept for a person to recognise, not to parse; longer ones are cut.
 const MAX_USER_AGENT: usize = 256;
@@ -80,7 +80,8 @@ impl Auth {
             user.password_hash = next;
         }
         let session = self.store.insert_session(self.new_session(&user, device)).await?;
-        self.refuse_if_password_changed_meanwhile(&user, &session).await?;
+        self.refuse_if_password_changed_meanwhile(&user, password, &session)
+            .await?;
         self.record("login", "success", Some(user.id));
         Ok(self.tokens_for(user, session))
     }
@@ -112,15 +113,20 @@ impl Auth {
             return Err(AuthError::WrongPassword);
         }
         let next = self.passwords.hash(new.expose()).await?;
-        if !self
-            .store
-            .replace_password_hash(user.id, &user.password_hash, &next)
-            .await?
-        {
+        let change = PasswordChange {
+            user_id: user.id,
+            previous: &user.password_hash,
+            next: &next,
+            kept_session: identity.session_id,
+            now: self.clock.now(),
+        };
+        let announcement = self.revocations.begin();
+        let ended = self.store.change_password(change).await?;
+        announcement.make(ended.as_deref().unwrap_or_default()).await;
+        if ended.is_none() {
             // Another change was faster, so `current` is not the current password any more.
             return Err(AuthError::WrongPassword);
         }
-        self.end_sessions(user.id, Some(identity.session_id)).await?;
         self.record("password", "success", Some(user.id));
         Ok(())
     }
@@ -139,10 +145,15 @@ impl Auth {
     async fn refuse_if_password_changed_meanwhile(
         &self,
         user: &user::Model,
+        password: &Password,
         session: &session::Model,
     ) -> Result<(), AuthError> {
-        let now = self.store.user_by_id(user.id).await?;
-        if now.is_some_and(|now| now.password_hash == user.password_hash) {
+        let stored = self.store.password_hash_after_changes(user.id).await?;
+        if stored.as_deref() == Some(&user.password_hash) {
+            return Ok(());
+        }
+        // Another sign-in may have replaced the hash by a stronger one of the same password.
+        if self.passwords.verify(password.expose(), stored.as_deref()).await? != Verdict::Wrong {
             return Ok(());
         }
         self.store.revoke_session(session.id, self.clock.now()).await?;

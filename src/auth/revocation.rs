@@ -2,10 +2,10 @@
 //!
 //! The database knows; the cache holds a copy of the last minutes, so that a request costs no query. The copy is
 //! trusted only while its own mark stands: a cache that was restarted or emptied has lost it, and then the copy is
-//! made anew from the database. While the cache is away the database is asked.
+//! made anew from the database. While the cache is away, or may have missed something, the database is asked.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -33,8 +33,53 @@ pub(super) struct Revocations {
     store: Store,
     cache: Cache,
     metrics: Arc<Metrics>,
-    /// The cache missed something that this instance wanted to tell it.
-    must_repair: Arc<AtomicBool>,
+    repairs: Arc<Repairs>,
+}
+
+/// Whether the copy must be made anew. Counted, so that a miss during a repair is not taken for mended by it.
+#[derive(Debug, Default)]
+struct Repairs {
+    missed: AtomicU64,
+    mended: AtomicU64,
+}
+
+/// A revocation under way. Unless it ends in [`Announcement::make`] and the cache takes part, the copy counts as
+/// incomplete: after an error, or when the client went away, nobody knows what the database did.
+pub(super) struct Announcement<'a> {
+    revocations: &'a Revocations,
+    is_made: bool,
+}
+
+impl Announcement<'_> {
+    /// Tells all instances that these sessions, which the database has as revoked, are over.
+    pub(super) async fn make(mut self, sessions: &[Uuid]) {
+        let keys: Vec<String> = sessions.iter().map(key).collect();
+        self.is_made = self.revocations.cache.mark(&keys, lifetime()).await.is_ok();
+    }
+}
+
+impl Drop for Announcement<'_> {
+    fn drop(&mut self) {
+        if !self.is_made {
+            self.revocations.repairs.miss();
+        }
+    }
+}
+
+impl Repairs {
+    fn miss(&self) {
+        self.missed.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// The number of misses so far, if there was one since the last repair.
+    fn due(&self) -> Option<u64> {
+        let missed = self.missed.load(Ordering::Acquire);
+        (missed != self.mended.load(Ordering::Acquire)).then_some(missed)
+    }
+
+    fn mended(&self, missed: u64) {
+        self.mended.store(missed, Ordering::Release);
+    }
 }
 
 impl Revocations {
@@ -44,15 +89,15 @@ impl Revocations {
             store,
             cache,
             metrics,
-            must_repair: Arc::default(),
+            repairs: Arc::default(),
         }
     }
 
-    /// Tells all instances that these sessions, which the database has as revoked, are over.
-    pub(super) async fn announce(&self, sessions: &[Uuid]) {
-        let keys: Vec<String> = sessions.iter().map(key).collect();
-        if self.cache.mark(&keys, lifetime()).await.is_err() {
-            self.must_repair.store(true, Ordering::Release);
+    /// Begins to end sessions; to be called before the database is asked to.
+    pub(super) fn begin(&self) -> Announcement<'_> {
+        Announcement {
+            revocations: self,
+            is_made: false,
         }
     }
 
@@ -63,13 +108,15 @@ impl Revocations {
                 self.metrics.cache_lookup(CacheLookup::Hit);
                 Ok(true)
             }
-            Ok([false, true]) => {
+            Ok([false, true]) if self.repairs.due().is_none() => {
                 self.metrics.cache_lookup(CacheLookup::Miss);
                 Ok(false)
             }
-            Ok([false, false]) => {
+            Ok([false, is_whole]) => {
                 self.metrics.cache_lookup(CacheLookup::Miss);
-                self.must_repair.store(true, Ordering::Release);
+                if !is_whole {
+                    self.repairs.miss();
+                }
                 self.is_revoked_in_store(session).await
             }
             Err(_) => {
@@ -83,8 +130,10 @@ impl Revocations {
     pub(super) async fn maintain(&self) {
         let mut ticks = tokio::time::interval(REPAIR_EVERY);
         loop {
-            if self.must_repair.swap(false, Ordering::AcqRel) && self.copy_from_store().await.is_none() {
-                self.must_repair.store(true, Ordering::Release);
+            if let Some(missed) = self.repairs.due()
+                && self.copy_from_store().await.is_some()
+            {
+                self.repairs.mended(missed);
             }
             ticks.tick().await;
         }

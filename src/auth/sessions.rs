@@ -1,6 +1,7 @@
 //! The life of a session: refresh token rotation with reuse detection (RFC 9700, section 4.14.2), listing and ending.
 
 use std::net::IpAddr;
+use std::slice;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -84,8 +85,9 @@ impl Auth {
             self.record("refresh", "unknown_generation", Some(user.id));
             return Err(AuthError::InvalidRefreshToken);
         }
+        let announcement = self.revocations.begin();
         self.store.revoke_session(id, now).await?;
-        self.revocations.announce(&[id]).await;
+        announcement.make(&[id]).await;
         self.record("refresh", "token_reused", Some(user.id));
         Err(AuthError::RefreshTokenReused)
     }
@@ -99,8 +101,9 @@ impl Auth {
         let Some((id, _)) = token.and_then(|token| self.refresh_tokens.verify(token)) else {
             return Ok(());
         };
+        let announcement = self.revocations.begin();
         self.store.revoke_session(id, self.clock.now()).await?;
-        self.revocations.announce(&[id]).await;
+        announcement.make(&[id]).await;
         self.record("logout", "success", None);
         Ok(())
     }
@@ -118,14 +121,17 @@ impl Auth {
     /// # Errors
     /// [`AuthError::NoSuchSession`] when it is not live or not the user's; [`AuthError::Store`].
     pub async fn end_session(&self, identity: &Identity, id: Uuid) -> Result<(), AuthError> {
-        if !self
+        let announcement = self.revocations.begin();
+        let is_ended = self
             .store
             .revoke_session_of(identity.user_id, id, self.clock.now())
-            .await?
-        {
+            .await?;
+        announcement
+            .make(if is_ended { slice::from_ref(&id) } else { &[] })
+            .await;
+        if !is_ended {
             return Err(AuthError::NoSuchSession);
         }
-        self.revocations.announce(&[id]).await;
         self.record("end_session", "success", Some(identity.user_id));
         Ok(())
     }
@@ -135,14 +141,13 @@ impl Auth {
     /// # Errors
     /// [`AuthError::Store`].
     pub async fn logout_all(&self, identity: &Identity) -> Result<(), AuthError> {
-        self.end_sessions(identity.user_id, None).await?;
+        let announcement = self.revocations.begin();
+        let ended = self
+            .store
+            .revoke_sessions_of(identity.user_id, self.clock.now())
+            .await?;
+        announcement.make(&ended).await;
         self.record("logout_all", "success", Some(identity.user_id));
-        Ok(())
-    }
-
-    pub(super) async fn end_sessions(&self, user_id: Uuid, kept: Option<Uuid>) -> Result<(), AuthError> {
-        let ended = self.store.revoke_sessions_of(user_id, kept, self.clock.now()).await?;
-        self.revocations.announce(&ended).await;
         Ok(())
     }
 

@@ -6,6 +6,7 @@ mod errors;
 mod request_id;
 mod routes;
 
+use std::fmt;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -75,6 +76,7 @@ impl Pipeline {
         let method = request.method().clone();
         let path = request.uri().path().to_owned();
         let route = self.routes.find(&path);
+        let is_chunked = request.headers().contains_key(header::TRANSFER_ENCODING);
         let address = client_address::client_address(peer, request.headers(), &self.trusted_proxies);
         let context = RequestContext::new(address);
         request.extensions_mut().insert(context.clone());
@@ -82,6 +84,13 @@ impl Pipeline {
         let span = tracing::info_span!("request", request_id = %id);
         let mut response = self.respond(request, route, &path, &id).instrument(span).await;
         self.add_headers(&mut response, &id);
+        // While draining, clients are moved to another instance one request at a time. And a request that had a
+        // Content-Length beside its chunks, which nobody can see any more, must be the last of its connection (RFC 9112,
+        // section 6.1). Neither browsers nor nginx send chunks.
+        if is_chunked || self.draining.has_begun() {
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(header::CONNECTION, close);
+        }
 
         let (status, duration) = (response.status().as_u16(), started.elapsed());
         let (method_label, handles) = route.handles(&method, status);
@@ -146,8 +155,6 @@ impl Pipeline {
     /// Headers of every response (OWASP REST Security Cheat Sheet). A handler that serves a page sets its own
     /// Content-Security-Policy.
     fn add_headers(&self, response: &mut Response, id: &str) {
-        // While draining, clients are moved to another instance one request at a time.
-        let closes = self.draining.has_begun();
         let headers = response.headers_mut();
         if let Ok(id) = HeaderValue::from_str(id) {
             headers.insert("x-request-id", id);
@@ -163,9 +170,12 @@ impl Pipeline {
         if self.is_production {
             headers.insert(header::STRICT_TRANSPORT_SECURITY, HSTS);
         }
-        if closes {
-            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-        }
+    }
+}
+
+impl fmt::Debug for Pipeline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pipeline").finish_non_exhaustive()
     }
 }
 

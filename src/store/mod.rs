@@ -14,6 +14,7 @@ pub use connect::connect;
 pub use error::StoreError;
 pub use migrate::migrate;
 pub use sessions::{NewSession, Rotation};
+pub use users::PasswordChange;
 
 /// The database, with the queries that the server makes. Cheap to clone.
 #[derive(Clone, Debug)]

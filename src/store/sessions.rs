@@ -148,22 +148,12 @@ impl Store {
         Ok(revoked.rows_affected == 1)
     }
 
-    /// Ends all sessions of that user but `kept`, and returns the ids of those that were live.
+    /// Ends all sessions of that user, and returns the ids of those that were live.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] when the database is.
-    pub async fn revoke_sessions_of(
-        &self,
-        user_id: Uuid,
-        kept: Option<Uuid>,
-        now: DateTime<Utc>,
-    ) -> Result<Vec<Uuid>, StoreError> {
-        let mut update = revoke(now).filter(session::COLUMN.user_id.eq(user_id));
-        if let Some(kept) = kept {
-            update = update.filter(session::COLUMN.id.ne(kept));
-        }
-        let revoked = update.exec_with_returning(&self.db).await?;
-        Ok(revoked.into_iter().map(|session| session.id).collect())
+    pub async fn revoke_sessions_of(&self, user_id: Uuid, now: DateTime<Utc>) -> Result<Vec<Uuid>, StoreError> {
+        revoke_sessions_of(&self.db, user_id, None, now).await
     }
 
     /// The ids of all sessions that were revoked at `since` or later.
@@ -206,6 +196,21 @@ impl Store {
             .await?;
         Ok(deleted.rows_affected)
     }
+}
+
+/// Ends all sessions of that user but `kept`, and returns the ids of those that were live.
+pub(super) async fn revoke_sessions_of(
+    db: &impl ConnectionTrait,
+    user_id: Uuid,
+    kept: Option<Uuid>,
+    now: DateTime<Utc>,
+) -> Result<Vec<Uuid>, StoreError> {
+    let mut update = revoke(now).filter(session::COLUMN.user_id.eq(user_id));
+    if let Some(kept) = kept {
+        update = update.filter(session::COLUMN.id.ne(kept));
+    }
+    let revoked = update.exec_with_returning(db).await?;
+    Ok(revoked.into_iter().map(|session| session.id).collect())
 }
 
 /// An update that ends those of the filtered sessions that are not ended yet.

@@ -1,10 +1,26 @@
 //! Queries on accounts.
 
-use sea_orm::{ActiveModelTrait, EntityTrait, QueryFilter, Set, TransactionTrait};
+use chrono::{DateTime, Utc};
+use sea_orm::{ActiveModelTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, Set, TransactionTrait};
 use uuid::Uuid;
 
-use super::sessions::{NewSession, insert_session};
+use super::sessions::{NewSession, insert_session, revoke_sessions_of};
 use super::{Store, StoreError, session, user};
+
+/// A change of password that is about to be made.
+#[derive(Clone, Copy, Debug)]
+pub struct PasswordChange<'a> {
+    /// Whose.
+    pub user_id: Uuid,
+    /// The hash that must still be the stored one.
+    pub previous: &'a str,
+    /// The hash to replace it.
+    pub next: &'a str,
+    /// The one session that does not end.
+    pub kept_session: Uuid,
+    /// The present moment.
+    pub now: DateTime<Utc>,
+}
 
 impl Store {
     /// Adds an account together with its first session: either both exist afterwards or neither.
@@ -47,13 +63,49 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`] when the database is.
     pub async fn replace_password_hash(&self, id: Uuid, previous: &str, next: &str) -> Result<bool, StoreError> {
-        let update = user::Entity::update_many()
-            .set(user::ActiveModel {
-                password_hash: Set(next.to_owned()),
-                ..Default::default()
-            })
-            .filter(user::COLUMN.id.eq(id))
-            .filter(user::COLUMN.password_hash.eq(previous));
-        Ok(update.exec(&self.db).await?.rows_affected == 1)
+        replace_password_hash(&self.db, id, previous, next).await
     }
+
+    /// Replaces the password hash and ends the other sessions: either both or neither, so that an answer that was lost
+    /// cannot leave somebody signed in with a password that is no longer. Returns the ids of the sessions that were
+    /// live; `None` when the hash is not `previous` any more.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the database is.
+    pub async fn change_password(&self, change: PasswordChange<'_>) -> Result<Option<Vec<Uuid>>, StoreError> {
+        let PasswordChange { user_id, now, .. } = change;
+        let transaction = self.db.begin().await?;
+        if !replace_password_hash(&transaction, user_id, change.previous, change.next).await? {
+            return Ok(None);
+        }
+        let ended = revoke_sessions_of(&transaction, user_id, Some(change.kept_session), now).await?;
+        transaction.commit().await?;
+        Ok(Some(ended))
+    }
+
+    /// The password hash of an account, after any change of it that is under way: the row is locked for a moment, which
+    /// waits for a transaction that has changed it. (SQLite has one writer at a time, and whoever asks has just written.)
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the database is.
+    pub async fn password_hash_after_changes(&self, id: Uuid) -> Result<Option<String>, StoreError> {
+        let query = user::Entity::find_by_id(id).lock_shared();
+        Ok(query.one(&self.db).await?.map(|user| user.password_hash))
+    }
+}
+
+async fn replace_password_hash(
+    db: &impl ConnectionTrait,
+    id: Uuid,
+    previous: &str,
+    next: &str,
+) -> Result<bool, StoreError> {
+    let update = user::Entity::update_many()
+        .set(user::ActiveModel {
+            password_hash: Set(next.to_owned()),
+            ..Default::default()
+        })
+        .filter(user::COLUMN.id.eq(id))
+        .filter(user::COLUMN.password_hash.eq(previous));
+    Ok(update.exec(db).await?.rows_affected == 1)
 }

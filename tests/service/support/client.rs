@@ -111,7 +111,12 @@ impl Client {
     }
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
-        Self::answer(self.request(Method::POST, path).json(body)).await.unwrap()
+        self.try_post(path, body).await.unwrap()
+    }
+
+    /// An error is a connection that failed.
+    pub(crate) async fn try_post(&self, path: &str, body: &Value) -> Result<Answer, reqwest::Error> {
+        Self::answer(self.request(Method::POST, path).json(body)).await
     }
 
     pub(crate) async fn post_bytes(&self, path: &str, content_type: &str, body: impl Into<reqwest::Body>) -> Answer {
@@ -167,7 +172,7 @@ impl Client {
     }
 
     /// Keeps the tokens of a successful answer, as a browser does.
-    fn keep(&mut self, answer: Answer) -> Answer {
+    pub(crate) fn keep(&mut self, answer: Answer) -> Answer {
         if answer.status < 300 {
             self.access_token = Some(answer.json()["access_token"].as_str().unwrap().to_owned());
             self.cookie = answer.cookie();

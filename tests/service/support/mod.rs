@@ -7,6 +7,7 @@ mod process;
 mod proxy;
 mod server;
 mod services;
+mod usage;
 
 pub(crate) use client::{Answer, Client, PASSWORD};
 pub(crate) use container::{Container, evaluate, program, read_answer, render};
@@ -14,6 +15,7 @@ pub(crate) use process::{ServerProcess, children_of, free_port, send_signal};
 pub(crate) use proxy::Proxy;
 pub(crate) use server::{SECRET, Storage, TestServer};
 pub(crate) use services::{fresh_database, fresh_key_prefix, redis_url};
+pub(crate) use usage::Usage;
 
 /// Runs each scenario (an `async fn(TestServer)`) on both pairs of storages.
 macro_rules! on_both_storages {

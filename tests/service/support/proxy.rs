@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tokio::io::copy_bidirectional;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
@@ -12,6 +12,8 @@ enum Mode {
     Forward,
     /// Connections are cut, new ones are closed at once.
     Cut,
+    /// Connections are cut in the middle of the next thing that the target says, which has then done what it was asked.
+    CutReplies,
     /// Connections stay open and nothing comes through.
     Stall,
 }
@@ -53,6 +55,10 @@ impl Proxy {
         self.mode.send_replace(Mode::Cut);
     }
 
+    pub(crate) fn cut_replies(&self) {
+        self.mode.send_replace(Mode::CutReplies);
+    }
+
     pub(crate) fn stall(&self) {
         self.mode.send_replace(Mode::Stall);
     }
@@ -73,7 +79,7 @@ async fn forward(mut client: TcpStream, target: SocketAddr, mut mode: watch::Rec
                     return;
                 }
             }
-            Mode::Forward => {
+            Mode::Forward | Mode::CutReplies => {
                 if server.is_none() {
                     let Ok(stream) = TcpStream::connect(target).await else {
                         return;
@@ -81,11 +87,31 @@ async fn forward(mut client: TcpStream, target: SocketAddr, mut mode: watch::Rec
                     server = Some(stream);
                 }
                 let Some(server) = &mut server else { return };
+                let forwarding = async {
+                    if now == Mode::CutReplies {
+                        forward_half_a_reply(&mut client, server).await;
+                    } else {
+                        let _ = copy_bidirectional(&mut client, server).await;
+                    }
+                };
                 tokio::select! {
-                    _ = copy_bidirectional(&mut client, server) => return,
+                    () = forwarding => return,
                     changed = mode.changed() => if changed.is_err() { return },
                 }
             }
+        }
+    }
+}
+
+/// Forwards what the client says, and the first half of what the server answers.
+async fn forward_half_a_reply(client: &mut TcpStream, server: &mut TcpStream) {
+    let (mut from_client, mut to_client) = client.split();
+    let (mut from_server, mut to_server) = server.split();
+    let mut reply = [0; 4096];
+    tokio::select! {
+        _ = copy(&mut from_client, &mut to_server) => {}
+        length = from_server.read(&mut reply) => {
+            let _ = to_client.write_all(&reply[..length.unwrap_or(0) / 2]).await;
         }
     }
 }

@@ -1,0 +1,87 @@
+//! Carries out what is planned for one dependency, and watches how long the server takes to get over it.
+
+use std::time::{Duration, Instant};
+
+use reqwest::Method;
+use tokio::time::sleep;
+
+use crate::dependencies::Dependency;
+use crate::plan::{Fault, Planned};
+use crate::support::{Client, Proxy};
+
+/// A server that needs longer has not recovered by itself. Far above what was seen (3 s), because it only has to tell a
+/// recovery from none.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A dependency and what stands between it and the server.
+pub(crate) struct Victim<D> {
+    /// As `GET /ready` calls it.
+    pub(crate) name: &'static str,
+    pub(crate) dependency: D,
+    pub(crate) proxy: Proxy,
+}
+
+/// A fault that is over.
+#[derive(Clone, Debug)]
+pub(crate) struct Injected {
+    pub(crate) victim: &'static str,
+    pub(crate) fault: Fault,
+    /// From the end of the fault until the server used the dependency again.
+    pub(crate) recovery: Duration,
+}
+
+impl<D: Dependency> Victim<D> {
+    /// One fault after another; `client` asks the server how it is.
+    pub(crate) async fn suffer(mut self, plan: Vec<Planned>, client: Client) -> (Self, Vec<Injected>) {
+        let mut injected = Vec::new();
+        for planned in plan {
+            sleep(planned.after).await;
+            self.begin(planned.fault);
+            sleep(planned.lasts).await;
+            self.end(planned.fault).await;
+            injected.push(Injected {
+                victim: self.name,
+                fault: planned.fault,
+                recovery: self.await_recovery(&client).await,
+            });
+        }
+        (self, injected)
+    }
+
+    fn begin(&mut self, fault: Fault) {
+        match fault {
+            Fault::Killed => self.dependency.kill(),
+            Fault::Stopped => self.dependency.signal("STOP"),
+            Fault::CutOff => self.proxy.cut(),
+            Fault::RepliesCut => self.proxy.cut_replies(),
+            Fault::DiskFull => self.dependency.disk().expect("it has one").fill(),
+        }
+    }
+
+    async fn end(&mut self, fault: Fault) {
+        match fault {
+            Fault::Killed => {}
+            Fault::Stopped => self.dependency.signal("CONT"),
+            Fault::CutOff | Fault::RepliesCut => self.proxy.restore(),
+            Fault::DiskFull => self.dependency.disk().expect("it has one").clear(),
+        }
+        // A full disk ends PostgreSQL when it needs more of its log.
+        if self.dependency.has_ended() {
+            self.dependency.start().await;
+        }
+    }
+
+    async fn await_recovery(&self, client: &Client) -> Duration {
+        let started = Instant::now();
+        let healthy = format!("{}: ok", self.name);
+        while started.elapsed() < PATIENCE {
+            let answer = client.try_send(Method::GET, "/ready").await;
+            // The other dependency may be away.
+            if answer.is_ok_and(|answer| answer.status == 200 || answer.text.contains(&healthy)) {
+                return started.elapsed();
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+        panic!("the server did not use the {} again within {PATIENCE:?}", self.name);
+    }
+}

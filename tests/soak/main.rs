@@ -1,0 +1,142 @@
+//! Two hours compressed into ten minutes: people use the service through nginx while PostgreSQL and Valkey fail at
+//! random. What is compressed is how often something goes wrong, about every four seconds; clocks run as they do.
+//!
+//!     ./test --soak           ten minutes with a new seed, which is printed
+//!     ./test --soak SEED      the same faults, and the same wishes of everybody, again
+//!
+//! `SOAK_MINUTES=2` makes it shorter. A run of half a minute with a fixed seed is among the usual tests.
+
+// A test that unwraps says where it failed; clippy.toml allows that in test functions, this in their helpers.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+// The helpers of tests/service, not all of which are needed here.
+#[allow(dead_code, unused_imports, unused_macros)]
+#[path = "../service/support/mod.rs"]
+mod support;
+
+mod dependencies;
+mod faults;
+mod person;
+mod plan;
+mod random;
+mod report;
+
+use std::env;
+use std::time::{Duration, Instant, SystemTime};
+
+use futures_util::future::join_all;
+use tokio::time::sleep;
+
+use dependencies::{Postgres, Valkey};
+use faults::Victim;
+use person::Person;
+use plan::Plan;
+use report::Report;
+use support::{Container, Proxy, Usage};
+
+const PEOPLE: u64 = 12;
+/// After which connections that nobody uses any more are closed: nginx keeps its own to the server for a second here.
+const QUIET: Duration = Duration::from_secs(5);
+/// A pool that has grown may stay so: the server holds ten connections to the database at most.
+const MORE_DESCRIPTORS: usize = 10;
+/// What the allocator may keep of memory that was given back to it.
+const MORE_MEMORY_KIB: u64 = 16 * 1024;
+
+#[tokio::test]
+async fn half_a_minute_of_faults_loses_nothing_that_was_acknowledged() {
+    soak(7, Duration::from_secs(30)).await;
+}
+
+#[tokio::test]
+#[ignore = "takes ten minutes: run it with ./test --soak"]
+async fn ten_minutes_of_faults_lose_nothing_that_was_acknowledged() {
+    let number = |name| {
+        env::var(name)
+            .ok()
+            .map(|value| value.parse::<u64>().unwrap_or_else(|_| panic!("{name}={value}")))
+    };
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    let minutes = number("SOAK_MINUTES").unwrap_or(10);
+    soak(
+        number("SOAK_SEED").unwrap_or(now.as_secs()),
+        Duration::from_secs(60 * minutes),
+    )
+    .await;
+}
+
+async fn soak(seed: u64, length: Duration) {
+    println!("seed {seed}: ./test --soak {seed} does the same again");
+    let plan = Plan::new(seed, length);
+    let (postgres, valkey) = (Postgres::new().await, Valkey::new().await);
+    let (to_postgres, database_url) = Proxy::before(&postgres.url()).await;
+    let (to_valkey, redis_url) = Proxy::before(&valkey.url()).await;
+    let container = start_server(&database_url, &redis_url).await;
+    let server = container.process.pid();
+    let report = Report::new();
+
+    // Everything is opened and filled once that is opened and filled only once.
+    let warm_up = Instant::now() + Duration::from_secs(5);
+    drop(let_live(&container, 0, seed, warm_up, &Report::new()).await);
+    sleep(QUIET).await;
+    let before = Usage::of(server);
+
+    let failing_database = Victim {
+        name: "database",
+        dependency: postgres,
+        proxy: to_postgres,
+    };
+    let failing_cache = Victim {
+        name: "cache",
+        dependency: valkey,
+        proxy: to_valkey,
+    };
+    let (people, (_postgres, of_the_database), (_valkey, of_the_cache)) = tokio::join!(
+        let_live(&container, PEOPLE, seed, Instant::now() + length, &report),
+        failing_database.suffer(plan.database, container.client()),
+        failing_cache.suffer(plan.cache, container.client()),
+    );
+    container.client().await_ready().await;
+    join_all(people.into_iter().map(Person::check_everything)).await;
+    sleep(QUIET).await;
+    let after = Usage::of(server);
+
+    report.print_operations();
+    report::print_faults(&[of_the_database, of_the_cache].concat());
+    println!("before: {before}; {QUIET:?} after the last request: {after}");
+    report.assert_no_violation();
+    assert!(
+        after.descriptors <= before.descriptors + MORE_DESCRIPTORS,
+        "descriptors are left over"
+    );
+    assert!(
+        after.memory_kib <= before.memory_kib + MORE_MEMORY_KIB,
+        "memory is left over"
+    );
+}
+
+/// The server behind nginx, which lets everybody be in a hurry.
+async fn start_server(database_url: &str, redis_url: &str) -> Container {
+    let timeouts = format!("import {}/nix/timeouts.nix", env!("CARGO_MANIFEST_DIR"));
+    let nginx = format!(
+        "timeouts = {timeouts} // {{ nginxUpstreamKeepAlive = 1; }}; credentialsPerSecond = 1000; \
+         credentialsBurst = 10000; refreshesPerSecond = 1000; refreshesBurst = 10000;"
+    );
+    let settings = [
+        ("DATABASE_URL", database_url),
+        ("REDIS_URL", redis_url),
+        ("RATE_LIMIT_PER_ADDRESS", "0"),
+        ("RATE_LIMIT_PER_ACCOUNT", "0"),
+        ("RUST_LOG", "error"),
+    ];
+    let container = Container::launch(&nginx, &settings, &[]);
+    container.client().await_ready().await;
+    container
+}
+
+/// Everybody, each in a task of their own, until the deadline. Numbers tell them and their accounts apart.
+async fn let_live(container: &Container, first: u64, seed: u64, deadline: Instant, report: &Report) -> Vec<Person> {
+    let url = format!("http://{}", container.address);
+    let people = (first..first + PEOPLE).map(|number| Person::new(number, seed, &url, report.clone()));
+    let lives: Vec<_> = people.map(|person| tokio::spawn(person.live(deadline))).collect();
+    join_all(lives).await.into_iter().map(Result::unwrap).collect()
+}

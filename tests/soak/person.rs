@@ -1,0 +1,375 @@
+//! Somebody who uses the service, keeps at it while it fails, and remembers what it acknowledged.
+//!
+//! A person does one thing after the other, so what must be true is always known: an operation is repeated until an
+//! answer tells what came of it. Only tabs that are restored together act at the same time.
+
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use reqwest::Method;
+use serde_json::json;
+use slipway::auth::{ACCESS_TOKEN_LIFETIME, GRACE_WINDOW};
+use tokio::time::sleep;
+
+use crate::random::Random;
+use crate::report::Report;
+use crate::support::{Answer, Client};
+
+/// How long somebody waits before trying again; the demo client asks once a second at most.
+const TRY_AGAIN_AFTER: Duration = Duration::from_millis(300);
+
+pub(crate) struct Person {
+    name: String,
+    client: Client,
+    random: Random,
+    report: Report,
+    registrations: u32,
+    account: Account,
+    /// What this person registered before.
+    earlier: Vec<Account>,
+}
+
+/// What the service has acknowledged about one account.
+#[derive(Default)]
+struct Account {
+    username: String,
+    password: String,
+    /// The first is that of this browser, the others are on other devices.
+    sessions: Vec<Session>,
+}
+
+struct Session {
+    /// Holds the cookie and the access token.
+    client: Client,
+    id: String,
+    has_token_since: Instant,
+    is_live: bool,
+}
+
+/// An answer that tells what came of an operation.
+struct Told {
+    answer: Answer,
+    /// When the first of those attempts began whose outcome is not known.
+    in_doubt_since: Option<Instant>,
+}
+
+impl Person {
+    pub(crate) fn new(number: u64, seed: u64, url: &str, report: Report) -> Self {
+        Self {
+            name: format!("person{number}"),
+            client: Client::new(url),
+            random: Random::new(seed, 100 + number),
+            report,
+            registrations: 0,
+            account: Account::default(),
+            earlier: Vec::new(),
+        }
+    }
+
+    /// Does one thing after the other until the deadline.
+    pub(crate) async fn live(mut self, deadline: Instant) -> Self {
+        self.register().await;
+        while Instant::now() < deadline {
+            sleep(Duration::from_millis(self.random.between(10, 150))).await;
+            if !self.account.sessions.first().is_some_and(|session| session.is_live) {
+                self.sign_in_here().await;
+                continue;
+            }
+            match self.random.between(0, 100) {
+                0..8 => self.register().await,
+                8..40 => self.look(0).await,
+                40..58 => self.refresh(0, None).await,
+                58..68 => self.restore_tabs().await,
+                68..76 => self.sign_in().await,
+                76..84 => self.sign_out().await,
+                84..88 => self.end_another_session().await,
+                88..91 => self.sign_out_everywhere().await,
+                91..95 => self.change_password().await,
+                _ => self.list_sessions().await,
+            }
+        }
+        self
+    }
+
+    /// Looks whether everything is as it was acknowledged.
+    pub(crate) async fn check_everything(mut self) {
+        let current = std::mem::take(&mut self.account);
+        for account in self.earlier.drain(..).chain([current]).collect::<Vec<_>>() {
+            self.account = account;
+            let ended: Vec<bool> = self.account.sessions.iter().map(|session| !session.is_live).collect();
+            for (number, has_ended) in ended.into_iter().enumerate() {
+                if has_ended {
+                    self.check_that_it_has_ended(number).await;
+                } else {
+                    self.refresh(number, None).await;
+                    self.look(number).await;
+                }
+            }
+            self.sign_in().await;
+            self.report.note("accounts found again");
+        }
+    }
+
+    async fn register(&mut self) {
+        self.registrations += 1;
+        let account = Account {
+            username: format!("{}.{}", self.name, self.registrations),
+            password: "correct horse battery".to_owned(),
+            sessions: Vec::new(),
+        };
+        let earlier = std::mem::replace(&mut self.account, account);
+        // A person who has just come has none.
+        if self.registrations > 1 {
+            self.earlier.push(earlier);
+        }
+        let body = json!({"username": self.account.username, "password": self.account.password});
+        let client = self.client.clone();
+        let told = self.insist("register", || client.try_post("/register", &body)).await;
+        match told.answer.status {
+            201 => self.begin_session(told.answer).await,
+            409 if told.in_doubt_since.is_some() => {
+                self.report
+                    .note("registrations that were made although their answer was lost");
+                self.sign_in().await;
+            }
+            _ => self.violation("a new name was not registered", &told.answer),
+        }
+    }
+
+    /// In this browser, which has no session.
+    async fn sign_in_here(&mut self) {
+        self.sign_in().await;
+        if let Some(new) = self.account.sessions.len().checked_sub(1) {
+            self.account.sessions.swap(0, new);
+        }
+    }
+
+    /// On another device.
+    async fn sign_in(&mut self) {
+        let body = json!({"username": self.account.username, "password": self.account.password});
+        let client = self.client.clone();
+        let told = self.insist("sign in", || client.try_post("/login", &body)).await;
+        match told.answer.status {
+            200 => self.begin_session(told.answer).await,
+            _ => self.violation("an acknowledged account was refused", &told.answer),
+        }
+    }
+
+    async fn begin_session(&mut self, answer: Answer) {
+        let mut client = self.client.clone();
+        client.keep(answer);
+        self.account.sessions.push(Session {
+            client,
+            id: String::new(),
+            has_token_since: Instant::now(),
+            is_live: true,
+        });
+        self.look(self.account.sessions.len() - 1).await;
+    }
+
+    /// Who am I?
+    async fn look(&mut self, number: usize) {
+        let age = self.account.sessions[number].has_token_since.elapsed();
+        if age + Duration::from_secs(60) > ACCESS_TOKEN_LIFETIME.to_std().unwrap() {
+            self.refresh(number, None).await;
+        }
+        let client = self.account.sessions[number].client.clone();
+        if !self.account.sessions[number].is_live {
+            return;
+        }
+        let told = self.insist("me", || client.try_send(Method::GET, "/me")).await;
+        if told.answer.status != 200 {
+            self.account.sessions[number].is_live = false;
+            return self.violation("the access token of a live session was refused", &told.answer);
+        }
+        let me = told.answer.json();
+        let session = &mut self.account.sessions[number];
+        let id = me["session_id"].as_str().unwrap();
+        let is_right = me["username"] == self.account.username.as_str() && (session.id.is_empty() || session.id == id);
+        session.id = id.to_owned();
+        if !is_right {
+            self.violation("somebody else was answered for", &told.answer);
+        }
+    }
+
+    /// `in_doubt_since` is when this cookie was sent for the first time without an answer.
+    async fn refresh(&mut self, number: usize, in_doubt_since: Option<Instant>) {
+        let client = self.account.sessions[number].client.clone();
+        let told = self
+            .insist("refresh", || client.try_send(Method::POST, "/refresh"))
+            .await;
+        let in_doubt_since = in_doubt_since.or(told.in_doubt_since);
+        if told.answer.status == 200 {
+            return self.account.sessions[number].keep(told.answer);
+        }
+        self.account.sessions[number].is_live = false;
+        // The documented rule: a refresh whose answer was lost has to be repeated within ten seconds.
+        let is_too_late = in_doubt_since.is_some_and(|since| since.elapsed() > GRACE_WINDOW.to_std().unwrap());
+        if told.answer.status == 401 && is_too_late {
+            self.report
+                .note("sessions ended because a refresh could not be repeated within ten seconds");
+        } else {
+            self.violation("a client that did nothing wrong was signed out", &told.answer);
+        }
+    }
+
+    /// A browser that restores its tabs refreshes from all of them with the one cookie that they share.
+    async fn restore_tabs(&mut self) {
+        let started = Instant::now();
+        let tabs = self.random.between(2, 7);
+        let client = self.account.sessions[0].client.clone();
+        let answers = join_all((0..tabs).map(|_| client.try_send(Method::POST, "/refresh"))).await;
+        let mut is_answered = false;
+        for answer in answers {
+            match answer {
+                Ok(answer) if answer.status == 200 => {
+                    self.report.done("refresh of a restored tab");
+                    self.account.sessions[0].keep(answer);
+                    is_answered = true;
+                }
+                Ok(answer) if answer.status < 500 => {
+                    self.violation("a tab that did nothing wrong was signed out", &answer);
+                }
+                _ => self.report.tried_again("refresh of a restored tab"),
+            }
+        }
+        if !is_answered {
+            self.refresh(0, Some(started)).await;
+        }
+    }
+
+    async fn sign_out(&mut self) {
+        let client = self.account.sessions[0].client.clone();
+        let told = self
+            .insist("sign out", || client.try_send(Method::POST, "/logout"))
+            .await;
+        match told.answer.status {
+            200 => self.ended(0).await,
+            _ => self.violation("a session could not be ended", &told.answer),
+        }
+    }
+
+    async fn end_another_session(&mut self) {
+        let others = self.account.sessions.iter().skip(1);
+        let Some(other) = others.clone().position(|session| session.is_live) else {
+            return self.sign_in().await;
+        };
+        let number = other + 1;
+        let client = self.account.sessions[0].client.clone();
+        let path = format!("/sessions/{}", self.account.sessions[number].id);
+        let told = self
+            .insist("end another session", || client.try_send(Method::DELETE, &path))
+            .await;
+        match (told.answer.status, told.in_doubt_since) {
+            (200, _) | (404, Some(_)) => self.ended(number).await,
+            _ => self.violation("another session could not be ended", &told.answer),
+        }
+    }
+
+    async fn sign_out_everywhere(&mut self) {
+        let client = self.account.sessions[0].client.clone();
+        let told = self
+            .insist("sign out everywhere", || client.try_send(Method::POST, "/logout-all"))
+            .await;
+        match (told.answer.status, told.in_doubt_since) {
+            (200, _) | (401, Some(_)) => {
+                for number in 0..self.account.sessions.len() {
+                    self.ended(number).await;
+                }
+            }
+            _ => self.violation("the sessions could not be ended", &told.answer),
+        }
+    }
+
+    async fn change_password(&mut self) {
+        let new = format!("{} {}", self.random.index(1_000_000), self.account.password.len());
+        let new = format!("another password {new}");
+        let body = json!({"current_password": self.account.password, "new_password": new});
+        let client = self.account.sessions[0].client.clone();
+        let told = self
+            .insist("change password", || client.try_post("/password", &body))
+            .await;
+        match (told.answer.status, told.in_doubt_since) {
+            // Refused the second time: the first time changed it. Then it has ended the other sessions, too.
+            (200, _) | (403, Some(_)) => {
+                self.account.password = new;
+                for number in 1..self.account.sessions.len() {
+                    self.ended(number).await;
+                }
+            }
+            _ => self.violation("the password could not be changed", &told.answer),
+        }
+    }
+
+    async fn list_sessions(&mut self) {
+        let client = self.account.sessions[0].client.clone();
+        let told = self
+            .insist("list sessions", || client.try_send(Method::GET, "/sessions"))
+            .await;
+        if told.answer.status != 200 {
+            return self.violation("the sessions were not told", &told.answer);
+        }
+        let listed = |session: &Session| told.answer.text.contains(&session.id);
+        let is_right = self
+            .account
+            .sessions
+            .iter()
+            .all(|session| listed(session) == session.is_live);
+        if !is_right {
+            self.violation("an ended session was listed, or a live one was not", &told.answer);
+        }
+    }
+
+    /// The end of a session was acknowledged: from now on nothing of it is accepted.
+    async fn ended(&mut self, number: usize) {
+        self.account.sessions[number].is_live = false;
+        self.check_that_it_has_ended(number).await;
+    }
+
+    async fn check_that_it_has_ended(&self, number: usize) {
+        let client = self.account.sessions[number].client.clone();
+        for (method, path) in [(Method::GET, "/me"), (Method::POST, "/refresh")] {
+            let told = self
+                .insist("use an ended session", || client.try_send(method.clone(), path))
+                .await;
+            if told.answer.status != 401 {
+                self.violation(&format!("{path} accepted an ended session"), &told.answer);
+            }
+        }
+    }
+
+    /// Repeats an operation until an answer tells what came of it.
+    async fn insist<F>(&self, operation: &'static str, attempt: impl Fn() -> F) -> Told
+    where
+        F: Future<Output = Result<Answer, reqwest::Error>>,
+    {
+        let mut in_doubt_since = None;
+        loop {
+            let started = Instant::now();
+            match attempt().await {
+                Ok(answer) if answer.status < 500 => {
+                    self.report.done(operation);
+                    return Told { answer, in_doubt_since };
+                }
+                Ok(answer) if ![502, 503, 504].contains(&answer.status) => {
+                    self.violation("a fault was not told as one that passes", &answer);
+                }
+                _ => {}
+            }
+            self.report.tried_again(operation);
+            in_doubt_since.get_or_insert(started);
+            sleep(TRY_AGAIN_AFTER).await;
+        }
+    }
+
+    fn violation(&self, rule: &str, answer: &Answer) {
+        self.report.violation(&self.account.username, rule, answer);
+    }
+}
+
+impl Session {
+    fn keep(&mut self, answer: Answer) {
+        self.client.keep(answer);
+        self.has_token_since = Instant::now();
+    }
+}
