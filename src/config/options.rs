@@ -108,8 +108,8 @@ pub struct Options {
     #[arg(long, env = "ARGON2_PARALLELISM", default_value_t = 1)]
     pub argon2_parallelism: u32,
 
-    /// Password hashes computed at the same time; each takes ARGON2_MEMORY_KIB while it runs [default: the number of
-    /// cores, at least 2]
+    /// Password hashes computed at the same time; each takes ARGON2_MEMORY_KIB while it runs. More than there are cores
+    /// take longer in all, because they push one another out of the processor's caches [default: the number of cores]
     #[arg(long, env = "PASSWORD_HASH_CONCURRENCY")]
     pub password_hash_concurrency: Option<NonZeroU32>,
 
