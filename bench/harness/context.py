@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from . import servers
+from .load import CONNECTIONS
 from .machine import Cores
 from .processes import Process
 from .requests import SignedIn, sign_up
@@ -34,7 +35,12 @@ class Context:
     @property
     def seconds(self) -> float:
         """Of one measurement."""
-        return 1 if self.quick else 5
+        return 1 if self.quick else 4
+
+    @property
+    def connections(self) -> int:
+        """Few in a try: 64 password hashes at once may take longer than that."""
+        return 8 if self.quick else CONNECTIONS
 
     def place(self, core: int | None = None) -> servers.Place:
         return servers.Place(self.folder, self.services.redis_url, self.cores.server if core is None else core)

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import tempfile
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from .processes import Process
 from .requests import Request
 
 CONNECTIONS = 64
+# A server is quiet when it works for less than a tenth of this.
+QUIET_SECONDS, QUIET_PATIENCE = 0.1, 1200
 HARNESS = Path(__file__).resolve().parent
 
 
@@ -33,13 +36,22 @@ class Sample:
         return {name: round(value, 3) for name, value in asdict(self).items()}
 
 
-def closed(server: Process, requests: list[Request], seconds: float, core: int, rotate: bool = False) -> Sample:
+def closed(
+    server: Process,
+    requests: list[Request],
+    seconds: float,
+    core: int,
+    rotate: bool = False,
+    connections: int = CONNECTIONS,
+) -> Sample:
     """Each connection sends the next request when the last is answered: the most that the server can do."""
     with request_file(server, requests) as file:
-        command = [find_program("wrk"), "--threads", "1", "--connections", str(CONNECTIONS), "--timeout", "15s"]
+        command = [find_program("wrk"), "--threads", "1", "--connections", str(connections), "--timeout", "15s"]
         command += ["--duration", f"{max(1, round(seconds))}s", "--script", str(HARNESS / "wrk.lua")]
         command += [f"http://{server.address}", "--", file.name, *(["rotate"] if rotate else [])]
-        return measure(server, pinned(core, command))
+        sample = measure(server, pinned(core, command))
+    await_quiet(server)
+    return sample
 
 
 def at_rate(
@@ -79,6 +91,17 @@ def measure(server: Process, command: list[str]) -> Sample:
     if result.returncode:
         raise RuntimeError(f"{' '.join(command)} failed: {result.stdout}{result.stderr}")
     return parse_sample(result.stdout, used)
+
+
+def await_quiet(server: Process) -> None:
+    """wrk ends without waiting for answers. Hashes that are under way then still run to their end, and would take time from
+    whatever is measured next."""
+    for _ in range(QUIET_PATIENCE):
+        before = server.cpu_seconds()
+        time.sleep(QUIET_SECONDS)
+        if server.cpu_seconds() - before <= QUIET_SECONDS / 10:
+            return
+    raise RuntimeError(f"the server at {server.address} still works {QUIET_PATIENCE * QUIET_SECONDS:.0f} s after its load")
 
 
 def parse_sample(output: str, cpu_seconds: float) -> Sample:

@@ -35,6 +35,8 @@ class Process:
         self.folder = folder
         self.log = folder / "log"
         command = command if core is None else pinned(core, command)
+        # A run that is killed leaves no server behind.
+        command = ["setpriv", "--pdeathsig", "TERM", "--", *command]
         inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         # Appending, so that the file can be emptied under the program.
         with self.log.open("ab") as log:
@@ -62,7 +64,7 @@ class Process:
             except OSError:
                 pass
             time.sleep(0.001)
-        raise RuntimeError(f"{self.process.args} was not ready:\n{self.log.read_text()[-2000:]}")
+        raise RuntimeError(f"{self.folder.name} was not ready:\n{self.log.read_text()[-2000:]}")
 
     def __enter__(self) -> "Process":
         return self

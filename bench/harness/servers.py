@@ -1,8 +1,8 @@
 """The servers that are compared: Slipway, the same routes on axum and on FastAPI, and nginx with a fixed body."""
 
 import json
-import shutil
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,6 +78,8 @@ def fastapi(place: Place, database_url: str) -> Process:
     port = free_port()
     command = [str(builds.fastapi_python()), "-m", "uvicorn", "app:app", "--app-dir", str(builds.FASTAPI)]
     command += ["--port", str(port), "--loop", "uvloop", "--http", "httptools", "--no-access-log"]
+    # Longer than load balancers keep idle connections, as with the others; the default is 5 s.
+    command += ["--timeout-keep-alive", "90"]
     environment = peer_environment(place, database_url) | {"PYTHONDONTWRITEBYTECODE": "1"}
     return start(place, "fastapi", command, environment, port)
 
@@ -96,7 +98,13 @@ def nginx(place: Place, _database_url: str = "") -> Process:
     return start(place, "nginx", command, {}, port, ready_path="/hello")
 
 
-PEERS = {"slipway": slipway, "axum": axum, "fastapi": fastapi, "nginx": nginx}
+STARTERS: dict[str, Callable[..., Process]] = {
+    "slipway": slipway,
+    "axum": axum,
+    "fastapi": fastapi,
+    "nginx": nginx,
+    "container": container,
+}
 
 
 def start(
@@ -124,7 +132,3 @@ def migrate(database_url: str) -> None:
     command = [str(builds.slipway()), "migrate"]
     environment = {"DATABASE_URL": database_url, "PATH": "/usr/bin:/bin"}
     subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
-
-
-def remove_folder(folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)

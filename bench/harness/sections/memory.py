@@ -1,17 +1,16 @@
 """Memory of each server: idle, under load, while everybody signs in, and with many idle connections."""
 
+import http.client
 import selectors
-import socket
 import threading
 import time
 from collections.abc import Callable
 
 from .. import load, servers
-from ..context import USERNAME, Context, Json, Running, say
+from ..context import Context, Json, Running, say
 from ..machine import allow_descriptors
 from ..processes import Process
-from ..requests import hello, login, me, refresh, sign_in_often
-from .speed import SESSIONS
+from .speed import requests_for
 
 STARTERS: dict[str, Callable[..., Process]] = {
     # Without the usual limit of 10,000 connections the last of them would wait for the one that asks how it goes.
@@ -28,30 +27,30 @@ def run(context: Context) -> Json:
     # Ours and, in processes that inherit the limit, theirs.
     allow_descriptors(connections + 1_000)
     found: Json = {"connections": connections}
-    with context.servers(STARTERS) as running:
-        time.sleep(1 if context.quick else IDLE_SECONDS)
-        for name, one in running.items():
-            found[name] = measure(context, one, connections)
-            say(f"  {name}: {', '.join(f'{key} {value / 1e6:.1f} MB' for key, value in found[name].items())}")
+    for name, starter in STARTERS.items():
+        # Twice from the start: what is left of one load would hide what the other takes.
+        with context.servers({name: starter}) as running:
+            await_idle(context)
+            found[name] = {"idle": running[name].server.pss()} | under_load(context, running[name])
+        with context.servers({name: starter}) as running:
+            await_idle(context)
+            before = running[name].server.pss()
+            found[name]["idle_connections"] = with_idle_connections(running[name].server, connections) - before
+        say(f"  {name}: {', '.join(f'{key} {value / 1e6:.1f} MB' for key, value in found[name].items())}")
     return found
 
 
-def measure(context: Context, running: Running, connections: int) -> Json:
-    server, core = running.server, context.cores.load
-    assert running.account
-    result = {"idle": server.pss()}
-    # Before the load: what that leaves behind would hide what connections take.
-    result["idle_connections"] = with_idle_connections(server, connections) - server.pss()
-    sessions = sign_in_often(server.address, [USERNAME] * SESSIONS)
-    loads = {
-        "hello": ([hello()], False),
-        "me": ([me(sessions[0])], False),
-        "refresh": ([refresh(session) for session in sessions], True),
-        "login": ([login(USERNAME)], False),
-    }
-    for route, (requests, rotate) in loads.items():
+def await_idle(context: Context) -> None:
+    time.sleep(1 if context.quick else IDLE_SECONDS)
+
+
+def under_load(context: Context, running: Running) -> Json:
+    """The most that each route takes, in an order in which hashes of passwords, which take most, come last."""
+    server, result = running.server, {}
+    for route in ("hello", "me", "refresh", "login"):
+        requests = requests_for(route, running)
         with Peak(server) as peak:
-            load.closed(server, requests, context.seconds, core, rotate)
+            load.closed(server, requests, context.seconds, context.cores.load, route == "refresh", context.connections)
         result[f"peak_{route}"] = peak.bytes
     return result
 
@@ -80,15 +79,13 @@ class Peak:
 
 def with_idle_connections(server: Process, count: int) -> int:
     """Its memory while so many connections, each of which has asked once, are kept."""
-    host, port = server.address.split(":")
-    kept: list[socket.socket] = []
+    kept: list[http.client.HTTPConnection] = []
     try:
         for _ in range(count):
-            connection = socket.create_connection((host, int(port)), timeout=30)
-            connection.sendall(f"GET /health HTTP/1.1\r\nHost: {server.address}\r\n\r\n".encode())
+            connection = http.client.HTTPConnection(server.address, timeout=30)
             kept.append(connection)
-            if not connection.recv(4096).startswith(b"HTTP/1.1 200"):
-                raise RuntimeError(f"connection {len(kept)} was not served")
+            connection.request("GET", "/health")
+            connection.getresponse().read()
         if closed := closed_by_server(kept):
             raise RuntimeError(f"the server closed {closed} of {count} idle connections")
         return server.pss()
@@ -97,9 +94,11 @@ def with_idle_connections(server: Process, count: int) -> int:
             connection.close()
 
 
-def closed_by_server(connections: list[socket.socket]) -> int:
+def closed_by_server(connections: list[http.client.HTTPConnection]) -> int:
     """How many can be read from although nothing was asked: those are at their end."""
+    closed = sum(connection.sock is None for connection in connections)
     with selectors.DefaultSelector() as selector:
         for connection in connections:
-            selector.register(connection, selectors.EVENT_READ)
-        return len(selector.select(timeout=0))
+            if connection.sock:
+                selector.register(connection.sock, selectors.EVENT_READ)
+        return closed + len(selector.select(timeout=0))

@@ -58,8 +58,12 @@ def build() -> None:
         folder = FOLDER / name
         copy_sources(folder, replacements)
         say(f"  building {name}")
-        # Warnings are of what is no longer used.
-        environment = {"CARGO_PROFILE_RELEASE_LTO": "off", "CARGO_PROFILE_RELEASE_CODEGEN_UNITS": "16", "RUSTFLAGS": "-Awarnings"}
+        environment = {
+            "CARGO_PROFILE_RELEASE_LTO": "off",
+            "CARGO_PROFILE_RELEASE_CODEGEN_UNITS": "16",
+            # They are of what is no longer used.
+            "RUSTFLAGS": "-Awarnings",
+        }
         target = str(FOLDER / "target")
         builds.cargo(folder, "build", "--release", "--bin", "slipway", "--target-dir", target, environment=environment)
         binary = FOLDER / f"slipway-{name}"

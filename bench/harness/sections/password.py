@@ -15,12 +15,12 @@ def run(context: Context) -> Json:
     with context.servers({"slipway": servers.slipway}) as running:
         server = running["slipway"].server
         for _ in range(context.rounds):
-            sample = load.closed(server, [login(USERNAME)], context.seconds, context.cores.load)
+            sample = load.closed(server, [login(USERNAME)], 2 * context.seconds, context.cores.load)
             if sample.errors:
                 raise RuntimeError(f"{sample.errors} logins failed")
             found["login_cpu_us"].append(round(sample.cpu_us))
             for name, memory in (("hash_cpu_us", "kept"), ("hash_in_new_memory_cpu_us", "new")):
-                command = [str(builds.tool("bare-argon2")), memory, str(context.seconds)]
+                command = [str(builds.tool("bare-argon2")), memory, str(2 * context.seconds)]
                 output = subprocess.check_output(pinned(context.cores.server, command), text=True)
                 found[name].append(round(json.loads(output)["cpu_us"]))
             say(f"  {', '.join(f'{name} {values[-1]}' for name, values in found.items())}")

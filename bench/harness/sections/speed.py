@@ -11,9 +11,11 @@ from ..processes import Process
 from ..requests import Request, hello, login, me, refresh, sign_in_often
 
 ROUTES = ["hello", "me", "refresh", "login"]
-STARTERS = servers.PEERS | {"container": servers.container}
+STARTERS = servers.STARTERS
 # More sessions than connections, so that none waits for one that another connection is refreshing.
 SESSIONS = CONNECTIONS + 8
+# 64 sign-ins at once take a second or two each on one core: long enough for several from each connection.
+LOGIN_FACTOR = 2
 # As a load balancer asks, but more often, for the percentiles.
 HEALTH_PER_SECOND = 50
 # What its own nginx answers by itself: the problem of a path that scanners ask for (nix/nginx-conf.nix).
@@ -22,12 +24,21 @@ FIXED_ANSWER = Request("GET", "/wp-login.php")
 
 def run(context: Context) -> Json:
     with context.servers(STARTERS) as running:
+        warm_up(context, running)
         peak = rounds(context, running, None)
         return {
             "peak": as_json(peak),
             "half": as_json(rounds(context, running, peak)),
             "storm": {name: storm(context, running[name]) for name in ("slipway", "axum", "fastapi")},
         }
+
+
+def warm_up(context: Context, running: dict[str, Running]) -> None:
+    """Connections to the database are opened when they are first used, and statements prepared."""
+    for name, one in running.items():
+        for route in ("hello", "me") if one.account else ("hello",):
+            load.closed(one.server, requests_for(route, one), 1, context.cores.load)
+        say(f"  warmed up: {name}")
 
 
 Samples = dict[tuple[str, str], list[Sample]]
@@ -56,12 +67,14 @@ def servers_of(route: str) -> list[str]:
 def measure(context: Context, running: Running, route: str, rate: float | None) -> Sample:
     requests = requests_for(route, running)
     core, rotate = context.cores.load, route == "refresh"
+    connections = context.connections
+    seconds = context.seconds * (LOGIN_FACTOR if route == "login" else 1)
     if route == "fixed":
         # wrk counts the status as an error, and it is what is asked for.
-        return without_errors(load.closed(running.server, requests, context.seconds, core))
+        return without_errors(load.closed(running.server, requests, seconds, core, connections=connections))
     if rate is None:
-        return load.closed(running.server, requests, context.seconds, core, rotate)
-    return load.at_rate(running.server, requests, context.seconds, core, rate, CONNECTIONS, rotate)
+        return load.closed(running.server, requests, seconds, core, rotate, connections)
+    return load.at_rate(running.server, requests, seconds, core, rate, connections, rotate)
 
 
 def requests_for(route: str, running: Running) -> list[Request]:
@@ -85,10 +98,10 @@ def storm(context: Context, running: Running) -> Json:
     """GET /health while 64 connections sign in as fast as they can."""
     seconds = context.seconds * 2
     with load.request_file(running.server, [login(USERNAME)]) as file:
-        command = load.load_command(running.server.address, 0, seconds + 1, CONNECTIONS, file.name)
-        process = subprocess.Popen(pinned(context.cores.load, command), stdout=subprocess.PIPE, text=True)
-        health = probe(context, running.server, seconds)
-        output, _ = process.communicate(timeout=seconds + 60)
+        command = load.load_command(running.server.address, 0, seconds + 1, context.connections, file.name)
+        with subprocess.Popen(pinned(context.cores.load, command), stdout=subprocess.PIPE, text=True) as process:
+            health = probe(context, running.server, seconds)
+            output, _ = process.communicate(timeout=seconds + 60)
     logins = load.parse_sample(output, 0)
     say(f"  storm, {running.server.folder.name}: /health {describe(health)}, {logins.per_second:.0f} logins a second")
     return {"health": health.to_json(), "logins_per_second": round(logins.per_second, 1), "login_errors": logins.errors}

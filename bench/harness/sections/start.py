@@ -8,7 +8,7 @@ from statistics import median
 from .. import builds, servers
 from ..context import Context, Json, say
 
-STARTERS = {"slipway": servers.slipway, "axum": servers.axum, "fastapi": servers.fastapi}
+STARTERS = {name: servers.STARTERS[name] for name in ("slipway", "axum", "fastapi")}
 
 
 def run(context: Context) -> Json:

@@ -65,7 +65,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         total
     });
-    println!("{}", total.to_json(started.elapsed()));
+    println!("{}", total.into_json(started.elapsed()));
     Ok(())
 }
 
@@ -134,7 +134,8 @@ impl Plan {
     /// The next request that no other connection is sending.
     fn take(&self) -> Request {
         loop {
-            if let Some(request) = self.requests().pop_front() {
+            let next = self.requests().pop_front();
+            if let Some(request) = next {
                 // One that keeps its cookie can be sent by many at once.
                 if !self.rotates {
                     self.requests().push_back(request.clone());
@@ -162,7 +163,7 @@ impl Tally {
         self.first_error = self.first_error.take().or(other.first_error);
     }
 
-    fn to_json(mut self, elapsed: Duration) -> String {
+    fn into_json(mut self, elapsed: Duration) -> String {
         self.latencies.sort_unstable();
         let quantile = |share: f64| quantile(&self.latencies, share);
         let error = self.first_error.as_deref().unwrap_or_default();
@@ -184,7 +185,11 @@ impl Tally {
 /// The smallest value that a share of `share` of `sorted` does not exceed; 0 of none.
 fn quantile(sorted: &[u32], share: f64) -> u32 {
     let rank = (share * as_f64(sorted.len() as u64)).ceil();
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and the length")]
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "between 0 and the length"
+    )]
     let index = (rank as usize).saturating_sub(1);
     sorted.get(index).copied().unwrap_or(0)
 }

@@ -32,7 +32,10 @@ fn an_answer_that_is_cut_short_is_an_error() {
 #[test]
 fn quantiles_are_values_that_were_measured() {
     let sorted: Vec<u32> = (1..=1000).collect();
-    assert_eq!([0.5, 0.99, 0.999, 1.0].map(|share| quantile(&sorted, share)), [500, 990, 999, 1000]);
+    assert_eq!(
+        [0.5, 0.99, 0.999, 1.0].map(|share| quantile(&sorted, share)),
+        [500, 990, 999, 1000]
+    );
     assert_eq!(quantile(&[], 0.5), 0);
 }
 

@@ -58,14 +58,16 @@ pub(crate) async fn register(
     Json(given): Json<Credentials>,
 ) -> Result<(StatusCode, CookieJar, Json<AccessToken>), Error> {
     let (id, hash) = (Uuid::now_v7(), auth::hash(given.password).await?);
-    sqlx::query("INSERT INTO users (id, username, username_key, password_hash, created_at) VALUES ($1, $2, $3, $4, $5)")
-        .bind(id)
-        .bind(&given.username)
-        .bind(given.username.to_lowercase())
-        .bind(hash)
-        .bind(Utc::now())
-        .execute(&app.database)
-        .await?;
+    sqlx::query(
+        "INSERT INTO users (id, username, username_key, password_hash, created_at) VALUES ($1, $2, $3, $4, $5)",
+    )
+    .bind(id)
+    .bind(&given.username)
+    .bind(given.username.to_lowercase())
+    .bind(hash)
+    .bind(Utc::now())
+    .execute(&app.database)
+    .await?;
     let (jar, token) = start_session(&app, id).await?;
     Ok((StatusCode::CREATED, jar, token))
 }

@@ -63,7 +63,12 @@ pub(crate) fn expiry(lifetime: TimeDelta) -> i64 {
 
 /// A PHC string; the library's parameters are those of the server that is compared (19 MiB, 2 passes, 1 lane).
 pub(crate) async fn hash(password: String) -> Result<String, Error> {
-    blocking(move || Argon2::default().hash_password(password.as_bytes()).map(|hash| hash.to_string())).await
+    blocking(move || {
+        Argon2::default()
+            .hash_password(password.as_bytes())
+            .map(|hash| hash.to_string())
+    })
+    .await
 }
 
 /// Whether it is the password of that hash.
