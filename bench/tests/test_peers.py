@@ -106,8 +106,8 @@ class Contract(unittest.TestCase):
                 requests = [refresh(sign_in(server.address, "ada")) for _ in range(4)]
                 found = load.at_rate(server, requests, 1, core, rate=20, connections=2, rotate=True)
                 self.assertEqual(found.errors, 0)
-                # A busy machine makes it fewer.
-                self.assertLessEqual(found.per_second, 21)
+                # 20 requests, the last of which is answered before the second is over; a busy machine makes it fewer.
+                self.assertLess(found.per_second, 30)
 
 
 def valkey_set(url: str, key: str) -> None:
