@@ -1,4 +1,5 @@
-//! Argon2id in memory that hashes share as long as there are some under way, and that goes back to the system after.
+//! Argon2id in memory that hashes take from one another as long as more are expected, and that goes back to the system
+//! after.
 
 use std::fmt;
 use std::mem;
@@ -21,14 +22,35 @@ pub(super) struct Argon2id {
 /// What one hash leaves for the next: a third of its time goes by until the system has handed out new memory.
 #[derive(Default)]
 struct Memory {
-    hashes_under_way: usize,
+    hashes_expected: usize,
     free: Vec<Vec<Block>>,
 }
+
+/// A hash that waits or is under way: while there is one, memory is kept.
+pub(super) struct Expected(Arc<Mutex<Memory>>);
 
 /// Memory of a hash that is under way.
 struct Lease<'a> {
     memory: &'a Mutex<Memory>,
     blocks: Vec<Block>,
+}
+
+impl Argon2id {
+    /// Announces a hash, before it waits for its turn and until it has ended.
+    pub(super) fn expect_hash(&self) -> Expected {
+        lock(&self.memory).hashes_expected += 1;
+        Expected(Arc::clone(&self.memory))
+    }
+}
+
+impl Drop for Expected {
+    fn drop(&mut self) {
+        let mut memory = lock(&self.0);
+        memory.hashes_expected -= 1;
+        if memory.hashes_expected == 0 {
+            memory.free.clear();
+        }
+    }
 }
 
 impl CustomizedPasswordHasher<PasswordHash> for Argon2id {
@@ -62,11 +84,7 @@ impl CustomizedPasswordHasher<PasswordHash> for Argon2id {
 
 impl<'a> Lease<'a> {
     fn new(memory: &'a Mutex<Memory>, blocks: usize) -> Self {
-        let left = {
-            let mut memory = lock(memory);
-            memory.hashes_under_way += 1;
-            memory.free.pop()
-        };
+        let left = lock(memory).free.pop();
         // Reserves more than glibc keeps. What is reserved and not written takes addresses, not memory.
         let reserved = blocks.max(KEPT_WHEN_FREED / Block::SIZE + 1);
         let mut lease = Self {
@@ -81,11 +99,8 @@ impl<'a> Lease<'a> {
 impl Drop for Lease<'_> {
     fn drop(&mut self) {
         let mut memory = lock(self.memory);
-        memory.hashes_under_way -= 1;
-        if memory.hashes_under_way > 0 {
+        if memory.hashes_expected > 0 {
             memory.free.push(mem::take(&mut self.blocks));
-        } else {
-            memory.free.clear();
         }
     }
 }
@@ -116,7 +131,7 @@ mod tests {
         let expected = library.hash_password_with_salt(b"password", SALT).unwrap();
         let argon2id = Argon2id::default();
         // In memory that a larger and a smaller hash have written to.
-        let _under_way = Lease::new(&argon2id.memory, 8);
+        let _expected = argon2id.expect_hash();
         for memory_kib in [512, 64] {
             let params = Params::new(memory_kib, 1, 1, None).unwrap();
             argon2id.hash_password_with_params(b"another", SALT, params).unwrap();
@@ -129,15 +144,18 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_kept_until_the_last_hash_ends() {
-        let memory = Mutex::default();
-        let (first, second) = (Lease::new(&memory, 8), Lease::new(&memory, 8));
+    fn memory_is_kept_while_another_hash_waits_and_no_longer() {
+        let argon2id = Argon2id::default();
+        let memory = &argon2id.memory;
+        let free = || lock(memory).free.len();
+        let (first, second) = (argon2id.expect_hash(), argon2id.expect_hash());
+        drop(Lease::new(memory, 8));
         drop(first);
-        assert_eq!(lock(&memory).free.len(), 1);
-        let third = Lease::new(&memory, 16);
-        assert_eq!((third.blocks.len(), lock(&memory).free.len()), (16, 0));
+        assert_eq!(free(), 1, "the second waits for it");
+        let lease = Lease::new(memory, 16);
+        assert_eq!((lease.blocks.len(), free()), (16, 0), "the second has it");
+        drop(lease);
         drop(second);
-        drop(third);
-        assert_eq!(lock(&memory).free.len(), 0);
+        assert_eq!(free(), 0, "nobody waits");
     }
 }

@@ -90,6 +90,7 @@ impl PasswordHasher {
     ) -> Result<T, AuthError> {
         let admitted = Arc::clone(&self.admitted).try_acquire_owned();
         let admitted = admitted.map_err(|_| AuthError::Busy)?;
+        let expected = self.argon2id.expect_hash();
         let waiting = self.metrics.password_hash_waits();
         let permit = timeout(QUEUE_PATIENCE, Arc::clone(&self.running).acquire_owned()).await;
         let permit = permit.map_err(|_| AuthError::Busy)?.map_err(hashing_error)?;
@@ -100,7 +101,7 @@ impl PasswordHasher {
         let permits: [OwnedSemaphorePermit; 2] = [admitted, permit];
         let work = tokio::task::spawn_blocking(move || {
             let result = work();
-            drop(permits);
+            drop((expected, permits));
             result
         });
         work.await.map_err(hashing_error)?

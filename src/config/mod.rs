@@ -6,6 +6,7 @@ mod secret;
 mod token_secrets;
 
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -153,7 +154,7 @@ impl Config {
             address => Some(Listen::parse("METRICS_LISTEN", address)?),
         };
         let concurrency = options.password_hash_concurrency.map_or_else(
-            || std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2)),
+            || std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
             |n| n.get() as usize,
         );
         Ok(Self {

@@ -108,8 +108,8 @@ pub struct Options {
     #[arg(long, env = "ARGON2_PARALLELISM", default_value_t = 1)]
     pub argon2_parallelism: u32,
 
-    /// Password hashes computed at the same time; each takes ARGON2_MEMORY_KIB while it runs [default: the number of
-    /// cores, at least 2]
+    /// Password hashes computed at the same time; each takes ARGON2_MEMORY_KIB while it runs. More than there are cores
+    /// take longer in all, because they push one another out of the processor's caches [default: the number of cores]
     #[arg(long, env = "PASSWORD_HASH_CONCURRENCY")]
     pub password_hash_concurrency: Option<NonZeroU32>,
 
@@ -117,7 +117,7 @@ pub struct Options {
     #[arg(long, env = "PASSWORD_HASH_QUEUE", default_value_t = 64)]
     pub password_hash_queue: u32,
 
-    /// Connections served at once; further ones wait to be accepted. Each takes a file descriptor and some 5 KB
+    /// Connections served at once; further ones wait to be accepted. Each takes a file descriptor and some 17 KB
     #[arg(long, env = "MAX_CONNECTIONS", default_value_t = 10_000)]
     pub max_connections: u32,
 

@@ -90,7 +90,8 @@ where
         let answering = phase.answering();
         let addresses = (LocalAddr::default(), RemoteAddr::default(), Scheme::HTTP);
         let request = Request::from((request, addresses.0, addresses.1, addresses.2));
-        let answer = answer(request, peer);
+        // hyper keeps the room for the future of a request as long as the connection lives. This one takes 10 KB.
+        let answer = Box::pin(answer(request, peer));
         async move {
             let response = answer.await;
             drop(answering);
