@@ -5,6 +5,7 @@ use std::slice;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{ACCESS_TOKEN_LIFETIME, Attempt, Auth, AuthError, Identity, SignedIn};
@@ -18,6 +19,8 @@ pub const GRACE_WINDOW: TimeDelta = TimeDelta::seconds(10);
 const CLEANUP_BATCH: u64 = 500;
 /// How often ended sessions are looked for.
 const CLEANUP_EVERY: Duration = Duration::from_secs(15 * 60);
+/// A start has more urgent things to do, and another connection to PostgreSQL for this would be kept for ten minutes.
+const FIRST_CLEANUP_AFTER: Duration = Duration::from_secs(60);
 /// An ended session is kept until its last access token has expired, because its row is what refuses that token while
 /// the cache is away.
 const KEEP_ENDED: TimeDelta = TimeDelta::minutes(2 * ACCESS_TOKEN_LIFETIME.num_minutes());
@@ -153,7 +156,7 @@ impl Auth {
 
     /// Deletes ended sessions now and then.
     pub(super) async fn delete_ended_sessions(&self) {
-        let mut ticks = tokio::time::interval(CLEANUP_EVERY);
+        let mut ticks = tokio::time::interval_at(Instant::now() + FIRST_CLEANUP_AFTER, CLEANUP_EVERY);
         loop {
             ticks.tick().await;
             match self.delete_ended_sessions_once().await {
