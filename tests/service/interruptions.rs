@@ -54,21 +54,25 @@ async fn sessions_that_were_ended_by_a_request_that_failed_are_refused_after_its
         "--database-max-connections=1".to_owned(),
     ];
     let server = TestServer::start_with(Storage::PostgresAndValkey, &[&arguments[0], &arguments[1]]).await;
-    let (client, other) = (server.signed_up("ada").await, server.signed_up("bob").await);
+    let client = server.signed_up("ada").await;
     let mut again = client.clone();
     again.login("ada", PASSWORD).await;
-    await_copy_in_the_cache(&client).await;
-    assert_eq!(other.logout_all().await.status, 200);
-
-    proxy.cut_replies();
-    assert_eq!(client.logout_all().await.assert_problem(503), "database_unavailable");
-    proxy.restore();
+    let db = Database::connect(database).await.unwrap();
     let live = "SELECT count(*) FROM sessions WHERE revoked_at IS NULL";
-    assert_eq!(
-        count(&Database::connect(database).await.unwrap(), live).await,
-        0,
-        "they were ended all the same"
-    );
+    let mut round = 0;
+    // On a busy machine the reply that is cut may be that of another statement, and then nothing was ended.
+    while count(&db, live).await > 0 {
+        round += 1;
+        assert!(round <= 20, "the sessions were never ended");
+        client.await_ready().await;
+        let other = server.signed_up(&format!("other{round}")).await;
+        await_copy_in_the_cache(&client).await;
+        assert_eq!(other.logout_all().await.status, 200);
+        proxy.cut_replies();
+        assert_eq!(client.logout_all().await.assert_problem(503), "database_unavailable");
+        proxy.restore();
+    }
+    client.await_ready().await;
     client.logout_all().await;
     assert_refused_from_now_on(&client).await;
     assert_eq!(again.me().await.status, 401);

@@ -248,27 +248,23 @@ impl Valkey {
 
 impl Dependency for Valkey {
     async fn start(&mut self) {
-        let process = Command::new(program(&["valkey-server", "redis-server"]))
-            .args([
-                "--port",
-                &self.port.to_string(),
-                "--bind",
-                "127.0.0.1",
-                "--save",
-                "",
-                "--appendonly",
-                "no",
-            ])
-            .current_dir(self.folder.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn();
-        self.process = Some(process.unwrap());
-        for _ in 0..600 {
-            if TcpStream::connect(("127.0.0.1", self.port)).await.is_ok() {
-                return;
+        for _ in 0..200 {
+            let process = Command::new(program(&["valkey-server", "redis-server"]))
+                .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1"])
+                .args(["--save", "", "--appendonly", "no"])
+                .current_dir(self.folder.path())
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .spawn();
+            self.process = Some(process.unwrap());
+            // A connection of somebody else may have its port for a moment, and then it ends at once.
+            while !self.has_ended() {
+                sleep(Duration::from_millis(50)).await;
+                if TcpStream::connect(("127.0.0.1", self.port)).await.is_ok() && !self.has_ended() {
+                    return;
+                }
             }
-            sleep(Duration::from_millis(50)).await;
+            sleep(Duration::from_millis(100)).await;
         }
         panic!("Valkey did not start again");
     }

@@ -129,6 +129,7 @@ async fn start_server(database_url: &str, redis_url: &str) -> Container {
         ("RUST_LOG", "error"),
     ];
     let container = Container::launch(&nginx, &settings, &[]);
+    container.await_nginx().await;
     container.client().await_ready().await;
     container
 }
