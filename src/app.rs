@@ -19,7 +19,7 @@ use crate::config::{Config, ConfigError};
 use crate::draining::Draining;
 use crate::http::{Peer, Pipeline, REQUEST_DEADLINE, Routes};
 use crate::server::{Listener, serve_connections};
-use crate::store::{self, Store, StoreError};
+use crate::store::{self, Migrated, Store, StoreError};
 use crate::telemetry::Metrics;
 
 /// The pause between attempts to reach the database at start. In a task both start at once, and on the first start the
@@ -203,6 +203,11 @@ async fn open_store(config: &Config) -> Result<Store, ConfigError> {
 
 async fn connect_and_migrate(config: &Config) -> Result<Store, StoreError> {
     let store = store::connect(&config.database).await?;
-    store::migrate(&store).await?;
-    Ok(store)
+    let migrated = store::migrate(&store).await?;
+    if migrated == Migrated::Nothing || config.database.sqlite_path().is_some() {
+        return Ok(store);
+    }
+    // A connection that migrated keeps in PostgreSQL's memory what it read of the catalogue: 11 MB instead of 6.
+    store.close().await;
+    store::connect(&config.database).await
 }

@@ -12,6 +12,15 @@ const LOCK_KEY: i64 = 0x73_6c69_7077_6179;
 /// Where sea-orm-migration keeps what was applied.
 const TABLE: &str = "seaql_migrations";
 
+/// What [`migrate`] did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Migrated {
+    /// Nothing was missing.
+    Nothing,
+    /// The schema was changed, or another instance changed it at the same moment.
+    Schema,
+}
+
 /// Applies the migrations that are missing. Instances that start at the same moment take turns: on PostgreSQL an
 /// advisory lock that is held for the transaction admits one, and the others then find nothing left to do. A schema
 /// that a newer version has migrated further is used as it is, so that a deploy can be rolled back (R21).
@@ -19,16 +28,18 @@ const TABLE: &str = "seaql_migrations";
 /// # Errors
 /// [`StoreError::Unavailable`] when the database is or the lock is not had within two minutes; [`StoreError::Other`]
 /// when a migration fails, in which case PostgreSQL undoes the whole of it.
-pub async fn migrate(store: &Store) -> Result<(), StoreError> {
+pub async fn migrate(store: &Store) -> Result<Migrated, StoreError> {
     // One transaction and so one connection for all of it: a second one would stay open for ten minutes, at 8 MB.
     let transaction = store.db.begin().await?;
     if is_up_to_date(&transaction).await? {
-        return Ok(transaction.rollback().await?);
+        transaction.rollback().await?;
+        return Ok(Migrated::Nothing);
     }
     if store.db.get_database_backend() != DbBackend::Postgres {
         transaction.rollback().await?;
         // SQLite admits one writer, and each server has a file of its own.
-        return Ok(Migrator::up(&store.db, None).await?);
+        Migrator::up(&store.db, None).await?;
+        return Ok(Migrated::Schema);
     }
     // A migration may take as long as it needs, waiting for others may not.
     transaction
@@ -37,7 +48,8 @@ pub async fn migrate(store: &Store) -> Result<(), StoreError> {
         ))
         .await?;
     Migrator::up(&transaction, None).await?;
-    Ok(transaction.commit().await?)
+    transaction.commit().await?;
+    Ok(Migrated::Schema)
 }
 
 /// Whether every migration that this version knows was applied. Others may have been, too.

@@ -12,7 +12,7 @@ use sea_orm::{DatabaseConnection, DbBackend};
 
 pub use connect::connect;
 pub use error::StoreError;
-pub use migrate::migrate;
+pub use migrate::{Migrated, migrate};
 pub use sessions::{NewSession, Rotation};
 pub use users::PasswordChange;
 
