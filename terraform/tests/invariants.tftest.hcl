@@ -95,8 +95,25 @@ run "load_balancer" {
     error_message = "HSTS must last a year at least."
   }
   assert {
-    condition     = [for check in aws_lb_target_group.app.health_check : "${check.path} ${check.interval} ${check.healthy_threshold}/${check.unhealthy_threshold}"] == ["/health 5 2/2"] && tonumber(aws_lb_target_group.app.deregistration_delay) == 15
+    condition     = [for check in aws_lb_target_group.app.health_check : "${check.path} ${check.interval} ${check.healthy_threshold}/${check.unhealthy_threshold}"] == ["/health 5 2/2"]
     error_message = "A task is in service after two good answers, and out of it after two bad ones."
+  }
+  assert {
+    condition     = tonumber(aws_lb_target_group.app.deregistration_delay) == 5 && output.timeouts.drain == 0
+    error_message = "With one writer each second of draining is a second of outage."
+  }
+}
+
+run "draining_where_another_task_takes_over" {
+  command = plan
+
+  variables {
+    database = "rds"
+  }
+
+  assert {
+    condition     = tonumber(aws_lb_target_group.app.deregistration_delay) == 15 && output.timeouts.drain == 20
+    error_message = "The load balancer must have forgotten a task before it stops answering."
   }
 }
 

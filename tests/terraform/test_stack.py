@@ -73,7 +73,7 @@ def test_the_app_is_told_where_its_data_is_and_whom_to_believe(lean):
     public = [item["cidr_block"] for address, item in subnets.items() if ".public" in address]
     assert told["REDIS_URL"] == "redis://127.0.0.1:6379"
     assert sorted(told["TRUSTED_PROXIES"].split(",")) == sorted(public)
-    assert (told["SLIPWAY_ENV"], told["DRAIN_SECONDS"]) == ("production", "20")
+    assert (told["SLIPWAY_ENV"], told["DRAIN_SECONDS"]) == ("production", "0"), "one writer: nobody takes over meanwhile"
 
 
 def test_the_records_are_known_before_the_load_balancer_is(lean):
