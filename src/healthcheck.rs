@@ -18,11 +18,16 @@ pub(crate) struct HealthcheckOptions {
     #[arg(long, env = "HEALTHCHECK_ADDRESS")]
     address: Option<String>,
 
+    /// Ask `GET /ready` and so for the database and the cache, too. Not for what replaces an instance that fails: a dead
+    /// database would then take every instance with it
+    #[arg(long)]
+    ready: bool,
+
     #[command(flatten)]
     server: Options,
 }
 
-/// Asks `GET /health`.
+/// Asks `GET /health`, or `GET /ready`.
 ///
 /// # Errors
 /// When the answer is not 200, or none comes in time.
@@ -32,14 +37,15 @@ pub(crate) fn run(options: &HealthcheckOptions) -> Result<(), ConfigError> {
         None => ("LISTEN", options.server.listen()),
     };
     let listen = Listen::parse(setting, value)?;
+    let path = if options.ready { "/ready" } else { "/health" };
     let status = match &listen {
         Listen::Tcp(address) => TcpStream::connect_timeout(&reachable(*address), DEADLINE).and_then(|stream| {
             stream.set_read_timeout(Some(DEADLINE))?;
-            ask(stream)
+            ask(stream, path)
         }),
-        Listen::Unix(path) => UnixStream::connect(path).and_then(|stream| {
+        Listen::Unix(socket) => UnixStream::connect(socket).and_then(|stream| {
             stream.set_read_timeout(Some(DEADLINE))?;
-            ask(stream)
+            ask(stream, path)
         }),
     };
     match status {
@@ -61,8 +67,9 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
 }
 
 /// Returns the status line.
-fn ask(mut stream: impl Read + Write) -> std::io::Result<String> {
-    stream.write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+fn ask(mut stream: impl Read + Write, path: &str) -> std::io::Result<String> {
+    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes())?;
     let mut response = String::new();
     stream.read_to_string(&mut response)?;
     Ok(response.lines().next().unwrap_or_default().to_owned())

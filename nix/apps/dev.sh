@@ -81,7 +81,7 @@ start app env SLIPWAY_ENV=development LOG_FORMAT=text JWT_SECRET="$jwt_secret" M
   DATABASE_URL="postgres://slipway:$password@127.0.0.1:$postgres_port/slipway" \
   REDIS_URL="redis://127.0.0.1:$valkey_port" SLIPWAY_NGINX_CONFIG="$state/nginx.conf" \
   SLIPWAY_RUNTIME_DIR="$state/run/slipway" slipway container
-await app slipway healthcheck --address "127.0.0.1:$port"
+await app slipway healthcheck --ready --address "127.0.0.1:$port"
 printf 'dev: ready on http://127.0.0.1:%s (Ctrl-C stops everything, state is in .dev)\n' "$port"
 
 wait -n "${pids[@]}" || true

@@ -229,3 +229,25 @@ async fn the_health_check_command_tells_by_its_exit_code() {
         assert_eq!(check().await, Some(0), "{listen}");
     }
 }
+
+#[tokio::test]
+async fn the_health_check_command_can_ask_whether_database_and_cache_answer() {
+    let (proxy, cache) = Proxy::before(&redis_url()).await;
+    let (database, listen) = (fresh_database().await, format!("127.0.0.1:{}", free_port()));
+    let settings = [
+        ("DATABASE_URL", database.as_str()),
+        ("REDIS_URL", &cache),
+        ("LISTEN", &listen),
+    ];
+    let server = ServerProcess::start(&settings);
+    server.client().await;
+    let ask = |what: &'static [&str]| async {
+        let mut process = ServerProcess::run(what, &settings);
+        (process.exit(PATIENCE).await.code(), process.output())
+    };
+    assert_eq!(ask(&["healthcheck", "--ready"]).await.0, Some(0));
+    proxy.cut();
+    let (code, output) = ask(&["healthcheck", "--ready"]).await;
+    assert!(code == Some(1) && output.contains("503"), "{output}");
+    assert_eq!(ask(&["healthcheck"]).await.0, Some(0));
+}
