@@ -50,13 +50,7 @@ left_over() {
 for argument; do if [ "$argument" = --env ]; then given=yes; fi; done
 parse_options "$@"
 [ "$given" = yes ] || [[ " $* " == *" -h "* ]] || usage_error "say which environment: --env NAME"
-make_scratch
-check_tools aws git jq terraform
-end_on_problems
-find_checkout
-choose_environment "$env"
-check_environment
-check_account
+check_surroundings aws git jq terraform
 if [ -f "$settings" ] && [ "$(setting deletion_protection <"$settings")" != false ]; then
   problem "$environment is protected" "set deletion_protection = false in ${settings#"$root/"} and deploy that first"
 fi

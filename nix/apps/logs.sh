@@ -30,13 +30,7 @@ own_option() { # ARGUMENT...
 }
 
 parse_options "$@"
-make_scratch
-check_tools aws git jq
-end_on_problems
-find_checkout
-choose_environment "$env"
-check_environment
-check_account
+check_surroundings aws git jq
 end_on_problems
 
 : >"$scratch/shown"

@@ -47,14 +47,8 @@ choose_release() {
 }
 
 parse_options "$@"
-make_scratch
 [ "$from" != "$env" ] || usage_error "--from and --env are the same environment"
-check_tools aws curl git jq skopeo terraform
-end_on_problems
-find_checkout
-choose_environment "$env"
-check_environment
-check_account
+check_surroundings aws curl git jq skopeo terraform
 end_on_problems
 choose_release
 end_on_problems

@@ -27,13 +27,7 @@ own_option() { # ARGUMENT...
 }
 
 parse_options "$@"
-make_scratch
-check_tools aws git jq
-end_on_problems
-find_checkout
-choose_environment "$env"
-check_environment
-check_account
+check_surroundings aws git jq
 end_on_problems
 
 running=$(describe_service 2>/dev/null | running_release) || running=''

@@ -57,13 +57,7 @@ choose_release() {
 }
 
 parse_options "$@"
-make_scratch
-check_tools aws curl git jq skopeo terraform
-end_on_problems
-find_checkout
-choose_environment "$env"
-check_environment
-check_account
+check_surroundings aws curl git jq skopeo terraform
 end_on_problems
 check_lock
 

@@ -32,13 +32,7 @@ case $container in
   app) [ -n "$program" ] || usage_error "the image of the app holds no shell: name a program" ;;
   *) usage_error "there is no container $container: they are app, valkey and postgres" ;;
 esac
-make_scratch
-check_tools aws git jq session-manager-plugin
-end_on_problems
-find_checkout
-choose_environment "$env"
-check_environment
-check_account
+check_surroundings aws git jq session-manager-plugin
 end_on_problems
 
 [ "$(describe_service | jq -r '.services[0].enableExecuteCommand')" = true ] ||

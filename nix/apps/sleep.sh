@@ -18,13 +18,7 @@ end
 own_option() { if [ "$1" = --yes ]; then yes=yes; else no_such_option "$1"; fi; }
 
 parse_options "$@"
-make_scratch
-check_tools aws git jq
-end_on_problems
-find_checkout
-choose_environment "$env"
-check_environment
-check_account
+check_surroundings aws git jq
 end_on_problems
 
 say_where

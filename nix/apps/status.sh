@@ -19,13 +19,7 @@ end
 own_option() { no_such_option "$1"; }
 
 parse_options "$@"
-make_scratch
-check_tools aws git jq terraform
-end_on_problems
-find_checkout
-choose_environment "$env"
-check_environment
-check_account
+check_surroundings aws git jq terraform
 end_on_problems
 prepare_terraform
 

@@ -19,13 +19,7 @@ end
 own_option() { rollout_option "$@"; }
 
 parse_options "$@"
-make_scratch
-check_tools aws curl git jq terraform
-end_on_problems
-find_checkout
-choose_environment "$env"
-check_environment
-check_account
+check_surroundings aws curl git jq terraform
 end_on_problems
 
 say_where

@@ -9,6 +9,18 @@ check_account() {
   fi
 }
 
+# What most commands begin with: the tools, the checkout, the environment, the account. Problems but those of tools are left
+# to end_on_problems, so that a command can add its own.
+check_surroundings() { # TOOL...
+  make_scratch
+  check_tools "$@"
+  end_on_problems
+  find_checkout
+  choose_environment "$env"
+  check_environment
+  check_account
+}
+
 say_where() { say "$environment in $region, account $account, as $(principal "$caller")"; }
 
 # Plans, asks, applies, follows, looks from outside, and sums up.
