@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::process::Child;
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::io::{AsyncBufReadExt, BufReader, Split};
 use tokio::net::unix::pipe::Receiver;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -43,21 +43,24 @@ impl Output {
     }
 }
 
-fn lines(stream: OwnedFd) -> io::Result<Lines<BufReader<Receiver>>> {
-    Ok(BufReader::new(Receiver::from_owned_fd(stream)?).lines())
+/// Lines of bytes: nginx quotes requests, which need not be UTF-8.
+fn lines(stream: OwnedFd) -> io::Result<Split<BufReader<Receiver>>> {
+    Ok(BufReader::new(Receiver::from_owned_fd(stream)?).split(b'\n'))
 }
 
-async fn copy(mut lines: Lines<BufReader<Receiver>>) {
-    while let Ok(Some(line)) = lines.next_line().await {
+async fn copy(mut lines: Split<BufReader<Receiver>>) {
+    while let Ok(Some(mut line)) = lines.next_segment().await {
+        line.push(b'\n');
         // When nobody reads our output there is nobody to tell.
-        let _ = writeln!(io::stdout(), "{line}");
+        let _ = io::stdout().write_all(&line);
     }
 }
 
 /// Returns why nginx has given up, if it said so.
-async fn log(mut lines: Lines<BufReader<Receiver>>) -> Option<String> {
+async fn log(mut lines: Split<BufReader<Receiver>>) -> Option<String> {
     let mut reasons = Vec::new();
-    while let Ok(Some(line)) = lines.next_line().await {
+    while let Ok(Some(line)) = lines.next_segment().await {
+        let line = String::from_utf8_lossy(&line);
         let (level, message) = parse(&line);
         match level {
             Level::ERROR => tracing::error!(target: "nginx", "{message}"),
@@ -156,5 +159,17 @@ mod tests {
         ] {
             assert_eq!(parse(line), (level, message), "{line}");
         }
+    }
+    #[tokio::test]
+    async fn a_line_that_is_not_utf_8_ends_nothing() {
+        let script = r#"printf '\377 a request\nnginx: [emerg] the reason\n' >&2"#;
+        let mut child = std::process::Command::new("sh")
+            .args(["-c", script])
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut output = Output::forward(&mut child).unwrap();
+        assert_eq!(output.reason().await.as_deref(), Some("the reason"));
+        assert!(child.wait().unwrap().success());
     }
 }
