@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::api;
-use crate::auth::Auth;
+use crate::auth::{Auth, GRACE_WINDOW};
 use crate::cache::Cache;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
@@ -27,6 +27,8 @@ use crate::telemetry::Metrics;
 const RETRY_PAUSE: Duration = Duration::from_millis(250);
 /// How long a stop waits for requests under way: the deadline of the last one, and a moment to write its answer.
 pub const STOP_DEADLINE: Duration = REQUEST_DEADLINE.saturating_add(Duration::from_secs(2));
+/// A refresh that was given up at its deadline can be repeated, and that repetition, too.
+const _: () = assert!(GRACE_WINDOW.num_seconds().unsigned_abs() > 2 * REQUEST_DEADLINE.as_secs());
 /// Scrapers hold few connections.
 const MAX_METRICS_CONNECTIONS: usize = 64;
 

@@ -130,7 +130,7 @@ impl SessionsApi {
     /// Renew the access token
     ///
     /// Replaces the refresh cookie. Tabs that send the same cookie at the same moment all succeed; a cookie that was
-    /// replaced more than ten seconds ago ends the session, because somebody holds a copy of it. An error never
+    /// replaced more than 30 seconds ago ends the session, because somebody holds a copy of it. An error never
     /// removes the cookie.
     #[oai(path = "/refresh", method = "post", operation_id = "refresh")]
     async fn refresh(

@@ -12,8 +12,10 @@ use super::{ACCESS_TOKEN_LIFETIME, Attempt, Auth, AuthError, Identity, SignedIn}
 use crate::store::{Rotation, StoreError, session};
 
 /// How long a refresh token that was replaced still gets the session's current one: a retry after a lost answer, or
-/// several tabs that refresh with one cookie (R2). Long enough for a slow network, short for a thief.
-pub const GRACE_WINDOW: TimeDelta = TimeDelta::seconds(10);
+/// several tabs that refresh with one cookie (R2). It begins when the request arrives, and a client may wait for the answer
+/// until the request's deadline (10 s) or its own patience (15 s in `web/http.js`): a shorter window would be over before
+/// the retry, which would then look like theft. It is Okta's default, too (`leeway`).
+pub const GRACE_WINDOW: TimeDelta = TimeDelta::seconds(30);
 
 /// Ended sessions are deleted in batches of this size, so that no lock is long and no statement large.
 const CLEANUP_BATCH: u64 = 500;

@@ -44,7 +44,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::LogoutAll),
         6 => Just(Step::Authenticate),
         6 => prop_oneof![
-            Just(1_i64), Just(5), Just(10), Just(11), Just(600), Just(-3), Just(86_400 * 10), Just(86_400 * 15)
+            Just(1_i64), Just(5), Just(30), Just(31), Just(600), Just(-3), Just(86_400 * 10), Just(86_400 * 15)
         ].prop_map(|seconds| Step::Clock { seconds }),
         2 => Just(Step::LoseCache),
     ]

@@ -203,11 +203,11 @@ impl Person {
             return self.account.sessions[number].keep(told.answer);
         }
         self.account.sessions[number].is_live = false;
-        // The documented rule: a refresh whose answer was lost has to be repeated within ten seconds.
+        // The documented rule: a refresh whose answer was lost has to be repeated within the grace window.
         let is_too_late = in_doubt_since.is_some_and(|since| since.elapsed() > GRACE_WINDOW.to_std().unwrap());
         if told.answer.status == 401 && is_too_late {
             self.report
-                .note("sessions ended because a refresh could not be repeated within ten seconds");
+                .note("sessions ended because a refresh could not be repeated within the grace window");
         } else {
             self.violation("a client that did nothing wrong was signed out", &told.answer);
         }

@@ -29,7 +29,7 @@ const OF_THE_DATABASE: &[Fault] = &[
 /// Valkey writes nothing to disk.
 const OF_THE_CACHE: &[Fault] = &[Fault::Killed, Fault::Stopped, Fault::CutOff, Fault::RepliesCut];
 
-/// A fault, after so much time without one, for so long. Lengths stay below the ten seconds within which a client has
+/// A fault, after so much time without one, for so long. Lengths stay below the 30 seconds within which a client has
 /// to repeat a refresh whose answer was lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Planned {
