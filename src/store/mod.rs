@@ -2,6 +2,7 @@
 
 mod connect;
 mod error;
+mod lookup;
 mod migrate;
 pub mod session;
 mod sessions;
@@ -9,6 +10,8 @@ pub mod user;
 mod users;
 
 use sea_orm::{DatabaseConnection, DbBackend};
+
+use lookup::Lookup;
 
 pub use connect::connect;
 pub use error::StoreError;
@@ -20,6 +23,8 @@ pub use users::PasswordChange;
 #[derive(Clone, Debug)]
 pub struct Store {
     db: DatabaseConnection,
+    users: Lookup<user::Model>,
+    sessions: Lookup<(session::Model, user::Model)>,
 }
 
 /// Connections of the pool, for the metrics.
@@ -32,9 +37,14 @@ pub struct PoolStatus {
 }
 
 impl Store {
-    /// A store on an open connection pool.
+    /// A store on an open connection pool. To be called on the runtime that will use it.
     pub fn new(db: DatabaseConnection) -> Self {
-        Self { db }
+        let (for_users, for_sessions) = (db.clone(), db.clone());
+        Self {
+            db,
+            users: Lookup::start(move |ids| users::find(for_users.clone(), ids)),
+            sessions: Lookup::start(move |ids| sessions::find_with_users(for_sessions.clone(), ids)),
+        }
     }
 
     /// Asks the database for an answer.

@@ -2,7 +2,10 @@
 
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::Expr;
-use sea_orm::{ActiveModelTrait, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect, Set};
+use sea_orm::{
+    ActiveModelTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, ExprTrait, QueryFilter, QueryOrder,
+    QuerySelect, Set,
+};
 use uuid::Uuid;
 
 use super::{Store, StoreError, session, user};
@@ -72,11 +75,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`] when the database is.
     pub async fn session_with_user(&self, id: Uuid) -> Result<Option<(session::Model, user::Model)>, StoreError> {
-        let found = session::Entity::find_by_id(id)
-            .find_also_related(user::Entity)
-            .one(&self.db)
-            .await?;
-        Ok(found.and_then(|(session, user)| Some((session, user?))))
+        self.sessions.get(id).await
     }
 
     /// Moves a live session to its next generation, in one atomic statement: of any number of concurrent calls with the
@@ -196,6 +195,16 @@ impl Store {
             .await?;
         Ok(deleted.rows_affected)
     }
+}
+
+pub(super) async fn find_with_users(
+    db: DatabaseConnection,
+    ids: Vec<Uuid>,
+) -> Result<Vec<(Uuid, (session::Model, user::Model))>, DbErr> {
+    let query = session::Entity::find().filter(session::COLUMN.id.is_in(ids));
+    let found = query.find_also_related(user::Entity).all(&db).await?;
+    let with_user = |(session, user): (session::Model, Option<user::Model>)| Some((session.id, (session, user?)));
+    Ok(found.into_iter().filter_map(with_user).collect())
 }
 
 /// Ends all sessions of that user but `kept`, and returns the ids of those that were live.

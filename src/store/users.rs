@@ -1,7 +1,10 @@
 //! Queries on accounts.
 
 use chrono::{DateTime, Utc};
-use sea_orm::{ActiveModelTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, Set, TransactionTrait};
+use sea_orm::{
+    ActiveModelTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QuerySelect, Set,
+    TransactionTrait,
+};
 use uuid::Uuid;
 
 use super::sessions::{NewSession, insert_session, revoke_sessions_of};
@@ -54,7 +57,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`] when the database is.
     pub async fn user_by_id(&self, id: Uuid) -> Result<Option<user::Model>, StoreError> {
-        Ok(user::Entity::find_by_id(id).one(&self.db).await?)
+        self.users.get(id).await
     }
 
     /// Replaces the password hash, but only while it is still `previous`: two changes at once do not overwrite one
@@ -92,6 +95,12 @@ impl Store {
         let query = user::Entity::find_by_id(id).lock_shared();
         Ok(query.one(&self.db).await?.map(|user| user.password_hash))
     }
+}
+
+pub(super) async fn find(db: DatabaseConnection, ids: Vec<Uuid>) -> Result<Vec<(Uuid, user::Model)>, DbErr> {
+    let query = user::Entity::find().filter(user::COLUMN.id.is_in(ids));
+    let users = query.all(&db).await?;
+    Ok(users.into_iter().map(|user| (user.id, user)).collect())
 }
 
 async fn replace_password_hash(
