@@ -6,6 +6,7 @@
 mod children;
 mod exec;
 mod nginx;
+mod nginx_message;
 mod output;
 mod runtime_dir;
 
@@ -13,6 +14,7 @@ use clap::Parser;
 
 pub use exec::exec_tied_to_parent;
 pub use nginx::NGINX_STOP_DEADLINE;
+pub use nginx_message::nginx_message;
 
 use self::nginx::Nginx;
 use self::runtime_dir::RuntimeDir;
