@@ -1,33 +1,22 @@
-//! The accept loop: HTTP/1.1 over hyper, with the limits that poem's own server lacks.
+//! The accept loop, with the limits that poem's own server lacks.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::body::Incoming;
-use hyper::rt::{Read, Write};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use poem::http::uri::Scheme;
-use poem::web::{LocalAddr, RemoteAddr};
+use hyper_util::rt::TokioIo;
 use poem::{Request, Response};
 use tokio::sync::Semaphore;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::io_deadlines::{IoDeadlines, RequestPhase};
+use super::connection::Connection;
 use super::listener::{Listener, Stream};
 use crate::http::Peer;
 
-/// How long a connection may be idle between requests: longer than nginx keeps its own to us and than the load balancer
-/// keeps its (60 s both, nix/timeouts.nix), so that it is never closed while the other side sends a request on it (R15).
-pub const KEEP_ALIVE: Duration = Duration::from_secs(90);
-/// The largest head of a request, and so the most that a connection buffers; nginx in front allows 16 KiB.
-const MAX_HEAD_BYTES: usize = 32 * 1024;
-/// The most headers of a request; browsers send about 20.
-const MAX_HEADERS: usize = 64;
+/// With so many connections open, those that are idle let go of their buffers: 17 KB each in all. To make them anew for
+/// each request costs a little of its time, so with fewer they keep them. nginx keeps 128 to us.
+const CROWD: usize = 256;
 /// How long to wait when no connection can be accepted, as when descriptors have run out: some will be closed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -51,11 +40,16 @@ pub(crate) async fn serve_connections<F>(
         let Some((stream, peer, permit)) = accepted else {
             return;
         };
-        let (answer, stop) = (answer.clone(), stop.clone());
+        let (answer, stop, permits) = (answer.clone(), stop.clone(), Arc::clone(&permits));
         connections.spawn(async move {
+            let connection = Connection {
+                answer: |request| answer(request, peer),
+                is_frugal: || max_connections - permits.available_permits() >= CROWD,
+                stop,
+            };
             match stream {
-                Stream::Tcp(stream) => serve(TokioIo::new(stream), peer, answer, stop).await,
-                Stream::Unix(stream) => serve(TokioIo::new(stream), peer, answer, stop).await,
+                Stream::Tcp(stream) => connection.serve(TokioIo::new(stream)).await,
+                Stream::Unix(stream) => connection.serve(TokioIo::new(stream)).await,
             }
             drop(permit);
         });
@@ -77,39 +71,4 @@ async fn accept(
             }
         }
     }
-}
-
-/// Serves one connection to its end.
-async fn serve<S, F>(stream: S, peer: Peer, answer: impl Fn(Request, Peer) -> F, stop: CancellationToken)
-where
-    S: Read + Write + Unpin,
-    F: Future<Output = Response>,
-{
-    let phase = RequestPhase::default();
-    let service = service_fn(|request: hyper::Request<Incoming>| {
-        let answering = phase.answering();
-        let addresses = (LocalAddr::default(), RemoteAddr::default(), Scheme::HTTP);
-        let request = Request::from((request, addresses.0, addresses.1, addresses.2));
-        // hyper keeps the room for the future of a request as long as the connection lives. This one takes 10 KB.
-        let answer = Box::pin(answer(request, peer));
-        async move {
-            let response = answer.await;
-            drop(answering);
-            Ok::<_, Infallible>(hyper::Response::from(response))
-        }
-    });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(KEEP_ALIVE)
-        .max_buf_size(MAX_HEAD_BYTES)
-        .max_headers(MAX_HEADERS)
-        .serve_connection(IoDeadlines::new(stream, phase.clone()), service);
-    tokio::pin!(connection);
-    // A connection that ends with an error was cut by the client or by a deadline: nobody is left to tell.
-    tokio::select! {
-        _ = connection.as_mut() => return,
-        () = stop.cancelled() => {}
-    }
-    connection.as_mut().graceful_shutdown();
-    let _ = connection.await;
 }

@@ -7,28 +7,48 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use hyper::body::Bytes;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use tokio::time::{Sleep, sleep};
+
+use super::listener::AwaitReadable;
 
 /// From the first byte of a request to the last of its headers.
 const HEAD_DEADLINE: Duration = Duration::from_secs(10);
 /// How long the other side may refuse to take a byte of an answer.
 const WRITE_STALL: Duration = Duration::from_secs(30);
 
-/// Tells the connection what its request is doing: counts the beginnings and ends of answers, so it is odd while one is
-/// being made. Clones share it.
+/// Tells the stream what its request is doing, and the connection what its stream is. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub(super) struct RequestPhase(Arc<AtomicU64>);
+pub(super) struct RequestPhase(Arc<Phase>);
+
+#[derive(Debug, Default)]
+struct Phase {
+    /// Counts the beginnings and ends of answers, so it is odd while one is being made.
+    answers: AtomicU64,
+    /// Whether the request had a body. What remains of it must never be read as a request; hyper closes such a connection,
+    /// and this does not depend on it.
+    has_body: AtomicBool,
+    /// Set by a read that waits when there is nothing else to do, and cleared by each write.
+    is_idle: AtomicBool,
+}
 
 impl RequestPhase {
     /// The head of a request has arrived and it is being answered, until the guard is dropped.
-    pub(super) fn answering(&self) -> Answering {
-        self.0.fetch_add(1, Ordering::Release);
+    pub(super) fn answering(&self, has_body: bool) -> Answering {
+        self.0.has_body.store(has_body, Ordering::Release);
+        self.0.answers.fetch_add(1, Ordering::Release);
         Answering(self.clone())
+    }
+
+    /// Whether there is nothing to do but to wait for the next request: the last one had no body, all of its answer was
+    /// written, and nothing was read since. Only then may hyper be taken from the stream.
+    pub(super) fn is_idle(&self) -> bool {
+        self.0.is_idle.load(Ordering::Acquire)
     }
 }
 
@@ -37,7 +57,7 @@ pub(super) struct Answering(RequestPhase);
 
 impl Drop for Answering {
     fn drop(&mut self) {
-        self.0.0.fetch_add(1, Ordering::Release);
+        self.0.0.answers.fetch_add(1, Ordering::Release);
     }
 }
 
@@ -50,6 +70,8 @@ pub(super) struct IoDeadlines<S> {
     /// The phase in which that byte came.
     reading_since: u64,
     writing: Option<Pin<Box<Sleep>>>,
+    /// What was read from the stream and is to be read again.
+    unread: Bytes,
 }
 
 impl<S> IoDeadlines<S> {
@@ -61,20 +83,46 @@ impl<S> IoDeadlines<S> {
             reading_head: Some(deadline(HEAD_DEADLINE)),
             reading_since: 0,
             writing: None,
+            unread: Bytes::new(),
         }
+    }
+
+    /// The stream, for another reader who begins with these bytes.
+    pub(super) fn with_unread(self, unread: Bytes) -> Self {
+        Self { unread, ..self }
+    }
+}
+
+impl<S: AwaitReadable> IoDeadlines<S> {
+    /// Waits for something to read, or for the end of the stream.
+    pub(super) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.stream.poll_readable(cx)
     }
 }
 
 impl<S: Read + Unpin> Read for IoDeadlines<S> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        mut buffer: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        let phase = this.phase.0.load(Ordering::Acquire);
+        if !this.unread.is_empty() {
+            let length = this.unread.len().min(buffer.remaining());
+            buffer.put_slice(&this.unread.split_to(length));
+            return Poll::Ready(Ok(()));
+        }
+        let phase = this.phase.0.answers.load(Ordering::Acquire);
         if phase != this.reading_since {
             // That head is complete: what follows is its body, which the request deadline covers, or idle time.
             this.reading_since = phase;
             this.reading_head = None;
         }
         let result = Pin::new(&mut this.stream).poll_read(cx, buffer);
+        this.phase
+            .0
+            .is_idle
+            .store(result.is_pending() && this.is_idle(phase), Ordering::Release);
         let is_answering = phase % 2 == 1;
         if is_answering {
             return result;
@@ -86,6 +134,14 @@ impl<S: Read + Unpin> Read for IoDeadlines<S> {
             }
             Poll::Pending => poll_deadline(&mut this.reading_head, cx),
         }
+    }
+}
+
+impl<S> IoDeadlines<S> {
+    /// In that phase, when nothing can be read.
+    fn is_idle(&self, phase: u64) -> bool {
+        let is_answered = phase > 0 && phase.is_multiple_of(2) && !self.phase.0.has_body.load(Ordering::Acquire);
+        is_answered && self.reading_head.is_none()
     }
 }
 
@@ -102,6 +158,7 @@ impl<S: Write + Unpin> IoDeadlines<S> {
 
 impl<S: Write + Unpin> Write for IoDeadlines<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.phase.0.is_idle.store(false, Ordering::Release);
         let result = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.poll_write_progress(result, cx)
     }
@@ -111,6 +168,7 @@ impl<S: Write + Unpin> Write for IoDeadlines<S> {
         cx: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.phase.0.is_idle.store(false, Ordering::Release);
         let result = Pin::new(&mut self.stream).poll_write_vectored(cx, parts);
         self.poll_write_progress(result, cx)
     }

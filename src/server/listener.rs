@@ -5,7 +5,9 @@ use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
+use std::task::{Context, Poll};
 
+use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 use crate::config::{ConfigError, Listen};
@@ -24,6 +26,24 @@ pub enum Listener {
 pub(super) enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
+}
+
+/// A stream that can be waited for without room for what it will bring.
+pub(super) trait AwaitReadable {
+    /// Ready when a read would not wait.
+    fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+}
+
+impl AwaitReadable for TokioIo<TcpStream> {
+    fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.inner().poll_read_ready(cx)
+    }
+}
+
+impl AwaitReadable for TokioIo<UnixStream> {
+    fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.inner().poll_read_ready(cx)
+    }
 }
 
 impl Listener {
