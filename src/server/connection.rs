@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use hyper::body::{Body, Incoming};
+use hyper::body::{Body, Bytes, Incoming};
 use hyper::rt::{Read, Write};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -103,7 +103,8 @@ where
             }
         }
         let parts = http.into_parts();
-        Some(parts.io.with_unread(parts.read_buf))
+        // A copy, because it is empty but for a client that sends half a request behind another, and its buffer is not.
+        Some(parts.io.with_unread(Bytes::copy_from_slice(&parts.read_buf)))
     }
 }
 
