@@ -6,6 +6,7 @@ from statistics import median
 from .context import Json
 from .goals import peaks
 from .servers import TITLES
+from .statistics import ratio
 
 # Blue and grey differ for the colour-blind, too; each text has a contrast of 4.5 or more on its background (WCAG 2.2).
 SCHEMES = {
@@ -28,7 +29,7 @@ SCHEMES = {
 }
 PANELS = {
     "hello": "GET /hello",
-    "me": "GET /me: token, revocation check, one query",
+    "me": "GET /me: token, revocation check, account",
     "refresh": "POST /refresh: token rotation",
     "login": "POST /login: Argon2id",
 }
@@ -47,7 +48,7 @@ def draw(results: Json, scheme: str) -> str:
     found = {name: section["found"] for name, section in results.items()}
     shapes, y = [title(colours, results["speed"]["measured"])], TITLE_HEIGHT
     for route, heading in PANELS.items():
-        values = {name: median(peaks(found, route, name)) for name in ORDER if name in found["speed"]["peak"][route]}
+        values = {name: peaks(found, route, name) for name in ORDER if name in found["speed"]["peak"][route]}
         panel_shapes, y = panel(colours, heading, values, y)
         shapes += panel_shapes
     height = y + MARGIN - PANEL_GAP
@@ -68,7 +69,7 @@ def title(colours: dict[str, str], measured: Json) -> str:
     ])
 
 
-def panel(colours: dict[str, str], heading: str, values: dict[str, float], y: int) -> tuple[list[str], int]:
+def panel(colours: dict[str, str], heading: str, values: dict[str, list[float]], y: int) -> tuple[list[str], int]:
     """A heading and a bar for each server, all to the scale of the longest; and where the next panel begins."""
     left = MARGIN + LABEL_WIDTH
     room = WIDTH - left - MARGIN - VALUE_WIDTH
@@ -78,25 +79,25 @@ def panel(colours: dict[str, str], heading: str, values: dict[str, float], y: in
         f'stroke="{colours["line"]}"/>',
     ]
     y += PANEL_HEAD
-    base = values.get("fastapi")
-    for name, value in values.items():
-        length = max(1.0, room * value / max(values.values()))
+    longest = max(median(rounds) for rounds in values.values())
+    for name, rounds in values.items():
+        length = max(1.0, room * median(rounds) / longest)
         weight = 600 if name in OURS else 400
         middle = y + ROW / 2
         fill = colours["ours" if name in OURS else "others"]
         shapes += [
             text(left - 10, middle + 4, TITLES[name], colours["text"], size=13, weight=weight, anchor="end"),
             f'<rect x="{left}" y="{middle - BAR / 2:g}" width="{length:.1f}" height="{BAR}" rx="2" fill="{fill}"/>',
-            text(left + length + 8, middle + 4, label(name, value, base), colours["text"], size=12, weight=weight),
+            text(left + length + 8, middle + 4, label(name, rounds, values.get("fastapi")), colours["text"], size=12, weight=weight),
         ]
         y += ROW
     return shapes, y + PANEL_GAP
 
 
-def label(name: str, value: float, base: float | None) -> str:
-    """The value and, for ours, how many times FastAPI's it is."""
-    shown = f"{value:,.0f}"
-    return f"{shown}  ({value / base:.1f}x FastAPI)" if base and name in OURS else shown
+def label(name: str, rounds: list[float], base: list[float] | None) -> str:
+    """The value and, for ours, how many times FastAPI's it is: the same ratio as in RESULTS.md."""
+    shown = f"{median(rounds):,.0f}"
+    return f"{shown}  ({ratio(rounds, base).median:.1f}x FastAPI)" if base and name in OURS else shown
 
 
 def text(
