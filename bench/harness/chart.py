@@ -79,7 +79,7 @@ def panel(colours: dict[str, str], heading: str, values: dict[str, list[float]],
         f'stroke="{colours["line"]}"/>',
     ]
     y += PANEL_HEAD
-    longest = max(median(rounds) for rounds in values.values())
+    base, longest = values.get("fastapi"), max(median(rounds) for rounds in values.values())
     for name, rounds in values.items():
         length = max(1.0, room * median(rounds) / longest)
         weight = 600 if name in OURS else 400
@@ -88,7 +88,7 @@ def panel(colours: dict[str, str], heading: str, values: dict[str, list[float]],
         shapes += [
             text(left - 10, middle + 4, TITLES[name], colours["text"], size=13, weight=weight, anchor="end"),
             f'<rect x="{left}" y="{middle - BAR / 2:g}" width="{length:.1f}" height="{BAR}" rx="2" fill="{fill}"/>',
-            text(left + length + 8, middle + 4, label(name, rounds, values.get("fastapi")), colours["text"], size=12, weight=weight),
+            text(left + length + 8, middle + 4, label(name, rounds, base), colours["text"], size=12, weight=weight),
         ]
         y += ROW
     return shapes, y + PANEL_GAP
