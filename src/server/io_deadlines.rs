@@ -119,11 +119,10 @@ impl<S: Read + Unpin> Read for IoDeadlines<S> {
             this.reading_head = None;
         }
         let result = Pin::new(&mut this.stream).poll_read(cx, buffer);
-        this.phase
-            .0
-            .is_idle
-            .store(result.is_pending() && this.is_idle(phase), Ordering::Release);
         let is_answering = phase % 2 == 1;
+        let is_answered = phase > 0 && !is_answering && !this.phase.0.has_body.load(Ordering::Acquire);
+        let is_idle = result.is_pending() && is_answered && this.reading_head.is_none();
+        this.phase.0.is_idle.store(is_idle, Ordering::Release);
         if is_answering {
             return result;
         }
@@ -134,14 +133,6 @@ impl<S: Read + Unpin> Read for IoDeadlines<S> {
             }
             Poll::Pending => poll_deadline(&mut this.reading_head, cx),
         }
-    }
-}
-
-impl<S> IoDeadlines<S> {
-    /// In that phase, when nothing can be read.
-    fn is_idle(&self, phase: u64) -> bool {
-        let is_answered = phase > 0 && phase.is_multiple_of(2) && !self.phase.0.has_body.load(Ordering::Acquire);
-        is_answered && self.reading_head.is_none()
     }
 }
 
