@@ -98,8 +98,7 @@ async def stop_start(checks, setup, order):
     outside += failed_before
     checks.that(f"no request fails but while there is no task ({order.value})", not outside, outside)
     # The load balancer's own answers have no body. A request that the server had begun is none of them.
-    expected = {"503 "}
-    others = [f for f in failures if f.what not in expected | of_the_first_moment(order, f.at - began)]
+    others = [f for f in failures if f.what not in {"503 "} | of_the_first_moment(order, f.at - began)]
     checks.that("all of them because the load balancer has nobody to ask", failures and not others, others)
     check_ends(checks, service)
     shutil.rmtree(data)
