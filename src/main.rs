@@ -12,7 +12,8 @@ use slipway::clock::Clock;
 use slipway::config::{Config, ConfigError, DatabaseConfig, Options};
 use slipway::container::{self, ContainerOptions};
 use slipway::server::Signals;
-use slipway::{api, store, telemetry};
+use slipway::telemetry::{self, LogOutput};
+use slipway::{api, store};
 
 use crate::healthcheck::HealthcheckOptions;
 
@@ -55,10 +56,11 @@ fn main() -> ExitCode {
         // The settings then come from the environment alone.
         Command::Serve(Box::new(Options::parse_from(["slipway"])))
     });
+    let logs = LogOutput::stdout();
     let result = match command {
-        Command::Serve(options) => run(serve(&options)),
-        Command::Container(options) => run(container::run(&options)),
-        Command::Migrate(options) => run(migrate(&options)),
+        Command::Serve(options) => run(serve(&options, &logs), &logs),
+        Command::Container(options) => run(container::run(&options, &logs), &logs),
+        Command::Migrate(options) => run(migrate(&options, &logs), &logs),
         Command::Openapi => {
             print!("{}", api::openapi_json());
             Ok(())
@@ -75,17 +77,22 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: impl Future<Output = Result<(), ConfigError>>) -> Result<(), ConfigError> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+fn run(command: impl Future<Output = Result<(), ConfigError>>, logs: &LogOutput) -> Result<(), ConfigError> {
+    let when_asleep = logs.clone();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .on_thread_park(move || when_asleep.flush())
+        .build();
     let runtime = runtime.map_err(|error| ConfigError(format!("cannot start threads: {error}")))?;
     let result = runtime.block_on(command);
     // A password hash that nobody waits for any more must not hold up the exit.
     runtime.shutdown_background();
+    logs.flush();
     result
 }
 
-async fn serve(options: &Options) -> Result<(), ConfigError> {
-    telemetry::init_logs(options)?;
+async fn serve(options: &Options, logs: &LogOutput) -> Result<(), ConfigError> {
+    telemetry::init_logs(options, logs)?;
     let config = Config::from_options(options)?;
     let signals = Signals::catch();
     let mut signals = signals.map_err(|error| ConfigError(format!("cannot catch signals: {error}")))?;
@@ -105,8 +112,8 @@ async fn serve(options: &Options) -> Result<(), ConfigError> {
     }
 }
 
-async fn migrate(options: &Options) -> Result<(), ConfigError> {
-    telemetry::init_logs(options)?;
+async fn migrate(options: &Options, logs: &LogOutput) -> Result<(), ConfigError> {
+    telemetry::init_logs(options, logs)?;
     let database = DatabaseConfig::from_options(options)?;
     let explain = |error| ConfigError(format!("DATABASE_URL could not be migrated: {error}"));
     let store = store::connect(&database).await.map_err(explain)?;

@@ -22,7 +22,7 @@ use crate::app::App;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError, Options};
 use crate::server::Signals;
-use crate::telemetry;
+use crate::telemetry::{self, LogOutput};
 
 /// The settings of `slipway container`: those of the server, and where nginx is.
 #[derive(Clone, Parser)]
@@ -52,8 +52,8 @@ pub struct ContainerOptions {
 /// # Errors
 /// One line that names the setting that is to blame and how to mend it, or says that nginx has ended by itself, or that
 /// a second signal came.
-pub async fn run(options: &ContainerOptions) -> Result<(), ConfigError> {
-    telemetry::init_logs(&options.server)?;
+pub async fn run(options: &ContainerOptions, logs: &LogOutput) -> Result<(), ConfigError> {
+    telemetry::init_logs(&options.server, logs)?;
     let runtime_dir = RuntimeDir::open(&options.runtime_dir)?;
     let config = Config::from_options(&behind_nginx(&options.server, &runtime_dir)?)?;
     runtime_dir.furnish(&options.nginx_config, &config.trusted_proxies)?;

@@ -25,7 +25,7 @@ use crate::api::{MAX_BODY_BYTES, RequestContext, body_too_large};
 use crate::config::{AllowedOrigins, Config, Environment};
 use crate::draining::Draining;
 use crate::problem::Problem;
-use crate::telemetry::Metrics;
+use crate::telemetry::{ACCESS_LOG, Metrics};
 use routes::Route;
 
 /// A request that takes longer is given up: less than nginx' proxy_read_timeout (15 s) and the load balancer's idle
@@ -97,7 +97,7 @@ impl Pipeline {
         self.metrics
             .request_answered(handles, method_label, &route.pattern, status, duration);
         tracing::info!(
-            target: "slipway::access",
+            target: ACCESS_LOG,
             request_id = id,
             method = method.as_str(),
             route = route.pattern,

@@ -1,4 +1,4 @@
-//! Log lines on standard output.
+//! Starts logging.
 
 use std::io::IsTerminal;
 
@@ -7,20 +7,21 @@ use tracing_subscriber::fmt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use super::json_line::{JsonFields, JsonLine};
+use super::log_output::LogOutput;
 use crate::config::{ConfigError, LogFormat, Options};
 
-/// Starts logging as `options` ask for. Panics are logged, too, as one line without a backtrace.
+/// Starts logging to `output` as `options` ask for. Panics are logged, too, as one line without a backtrace.
 ///
 /// # Errors
 /// When `RUST_LOG` cannot be understood.
-pub fn init(options: &Options) -> Result<(), ConfigError> {
+pub fn init(options: &Options, output: &LogOutput) -> Result<(), ConfigError> {
     let filter = EnvFilter::try_new(&options.rust_log).map_err(|error| {
         ConfigError(format!(
             "RUST_LOG={} is not a filter ({error}): use a level such as info, or slipway=debug,warn",
             options.rust_log
         ))
     })?;
-    let logs = fmt().with_env_filter(filter);
+    let logs = fmt().with_env_filter(filter).with_writer(output.clone());
     let started = match options.log_format() {
         LogFormat::Json => logs.fmt_fields(JsonFields).event_format(JsonLine).finish().try_init(),
         LogFormat::Text => logs.with_ansi(std::io::stdout().is_terminal()).finish().try_init(),

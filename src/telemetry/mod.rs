@@ -3,10 +3,12 @@
 mod json_line;
 mod latency;
 mod log;
+mod log_output;
 mod metrics;
 mod process;
 
 pub use latency::{LATENCY_BOUNDS, LatencySnapshot};
 pub use log::init as init_logs;
+pub use log_output::{ACCESS_LOG, LogLine, LogOutput};
 pub use metrics::{CacheLookup, Metrics, RequestHandles, Totals};
 pub use process::ProcessUsage;

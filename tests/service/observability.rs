@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use serde_json::Value;
 
 use crate::support::{PASSWORD, ServerProcess, Storage, TestServer, fresh_database, redis_url};
@@ -95,6 +96,23 @@ async fn every_log_line_is_json_with_the_request_id_and_no_line_holds_a_secret()
     auth("login", "invalid_credentials");
     auth("password", "success");
     auth("logout", "success");
+}
+
+/// Lines of requests that are answered together go out in one piece.
+#[tokio::test]
+async fn a_line_of_the_access_log_is_out_when_its_request_is_answered_and_nothing_else_is_to_do() {
+    let mut process = ServerProcess::start(&[("LOG_FORMAT", "json")]);
+    let client = process.client().await;
+    client.clone().with_header("x-request-id", "lonely").get("/hello").await;
+    process.await_line("\"lonely\"").await;
+
+    let crowd = client.clone().with_header("x-request-id", "crowd");
+    join_all((0..200).map(|_| crowd.get("/hello"))).await;
+    client.with_header("x-request-id", "the-last").get("/hello").await;
+    process.await_line("\"the-last\"").await;
+    process.signal("KILL");
+    process.exit(Duration::from_secs(5)).await;
+    assert_eq!(process.output().matches("\"crowd\"").count(), 200);
 }
 
 #[tokio::test]
