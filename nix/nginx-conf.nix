@@ -2,8 +2,8 @@
 #
 #   nix-instantiate --eval --strict --json -E 'import ./nix/nginx-conf.nix { listen = "127.0.0.1:8080"; }'
 #
-# Every path in it is relative to the runtime directory, where `slipway container` starts nginx and puts its socket and
-# trusted-proxies.conf; so the same file serves in the image, in the tests and on a developer's machine.
+# Every path in it is relative to the runtime directory, where `slipway container` starts nginx and puts its socket,
+# trusted-proxies.conf and allowed-origins.conf; so the same file serves in the image, in the tests and on a developer's machine.
 {
   # Where nginx listens. `[::]:8080` is IPv6 alone, or both with `[::]:8080 ipv6only=off`.
   listen ? "8080",
@@ -158,6 +158,21 @@ in
       "~^(?<harmless_path>/[A-Za-z0-9._~!$&'()*+,;=:@%/-]{0,1023})(\?|$)" $harmless_path;
       default /;
     }
+    # Whose pages may read it, as the server has it (src/http/cross_origin.rs): ALLOWED_ORIGINS, one row for each.
+    # A name has at most 253 characters, and a row must fit.
+    map_hash_bucket_size 512;
+    map $http_origin $allowed_origin {
+      include allowed-origins.conf;
+      default "";
+    }
+    map $allowed_origin $allowed_credentials {
+      "" "";
+      default "true";
+    }
+    map $allowed_origin $exposed_headers {
+      "" "";
+      default "X-Request-Id, Retry-After, RateLimit, RateLimit-Policy";
+    }
     # As the server, which sends it in production: browsers heed it only where TLS was used up to the load balancer.
     map $http_x_forwarded_proto $strict_transport_security {
       https "max-age=31536000; includeSubDomains";
@@ -227,6 +242,10 @@ in
       add_header Strict-Transport-Security $strict_transport_security always;
       add_header Retry-After $problem_retry_after always;
       add_header Allow $problem_allow always;
+      add_header Vary Origin always;
+      add_header Access-Control-Allow-Origin $allowed_origin always;
+      add_header Access-Control-Allow-Credentials $allowed_credentials always;
+      add_header Access-Control-Expose-Headers $exposed_headers always;
 
       location / {
         if ($uri_is_too_long) {

@@ -71,6 +71,9 @@ fn wrong_urls_and_addresses_name_the_setting_and_the_form() {
         "https://*.example.com",
         "app.example.com",
         "https://app.example.com/",
+        "https://app.example.com\" \"*",
+        "https://app.example.com;",
+        "https://bücher.example",
     ] {
         let message = error(&with_secret(&["--allowed-origins", origin]));
         assert!(message.starts_with("ALLOWED_ORIGINS"), "{message}");

@@ -56,7 +56,7 @@ pub async fn run(options: &ContainerOptions, logs: &LogOutput) -> Result<(), Con
     telemetry::init_logs(&options.server, logs)?;
     let runtime_dir = RuntimeDir::open(&options.runtime_dir)?;
     let config = Config::from_options(&behind_nginx(&options.server, &runtime_dir)?)?;
-    runtime_dir.furnish(&options.nginx_config, &config.trusted_proxies)?;
+    runtime_dir.furnish(&options.nginx_config, &config.trusted_proxies, &config.allowed_origins)?;
     let signals = Signals::catch();
     let mut signals = signals.map_err(|error| ConfigError(format!("cannot catch signals: {error}")))?;
 

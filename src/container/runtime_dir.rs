@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use ipnet::IpNet;
 use rustix::process::geteuid;
 
-use crate::config::ConfigError;
+use crate::config::{AllowedOrigins, ConfigError};
 
 /// The folder of `SLIPWAY_RUNTIME_DIR`.
 #[derive(Debug)]
@@ -34,11 +34,17 @@ impl RuntimeDir {
         self.0.join("http.sock")
     }
 
-    /// Puts there what nginx needs: its configuration, and whose `X-Forwarded-For` it may believe.
+    /// Puts there what nginx needs: its configuration, whose `X-Forwarded-For` it may believe, and pages of which origins
+    /// may read what it answers by itself.
     ///
     /// # Errors
     /// When the configuration is not there, or the folder cannot be written to.
-    pub(super) fn furnish(&self, nginx_config: &str, trusted_proxies: &[IpNet]) -> Result<(), ConfigError> {
+    pub(super) fn furnish(
+        &self,
+        nginx_config: &str,
+        trusted_proxies: &[IpNet],
+        allowed_origins: &AllowedOrigins,
+    ) -> Result<(), ConfigError> {
         let config = fs::canonicalize(nginx_config).map_err(|error| {
             ConfigError(format!(
                 "SLIPWAY_NGINX_CONFIG={nginx_config} cannot be read ({error}): name the file that nix/nginx-conf.nix made"
@@ -46,6 +52,7 @@ impl RuntimeDir {
         })?;
         let write = || {
             fs::write(self.0.join("trusted-proxies.conf"), real_ip_directives(trusted_proxies))?;
+            fs::write(self.0.join("allowed-origins.conf"), map_rows(allowed_origins))?;
             self.link_config(&config)
         };
         write().map_err(|error| explain(&self.0, &error))
@@ -73,6 +80,12 @@ fn real_ip_directives(networks: &[IpNet]) -> String {
     networks.iter().map(directive).collect()
 }
 
+/// One row for each origin: what the browser says, and what it is answered.
+fn map_rows(origins: &AllowedOrigins) -> String {
+    let row = |origin| format!("\"{origin}\" \"{origin}\";\n");
+    origins.iter().map(row).collect()
+}
+
 fn explain(path: &Path, error: &io::Error) -> ConfigError {
     ConfigError(format!(
         "SLIPWAY_RUNTIME_DIR={} cannot be written to ({error}): mount a volume or a tmpfs there that belongs to user {}",
@@ -95,6 +108,10 @@ mod tests {
         assert_eq!(real_ip_directives(&[]), "");
     }
 
+    fn furnish(runtime_dir: &RuntimeDir, config: &Path) -> Result<(), ConfigError> {
+        runtime_dir.furnish(config.to_str().unwrap(), &[], &AllowedOrigins::default())
+    }
+
     #[test]
     fn a_second_start_replaces_the_link_and_nothing_else() {
         let folder = tempfile::tempdir().unwrap();
@@ -103,13 +120,13 @@ mod tests {
         fs::write(&two, "").unwrap();
         let runtime_dir = RuntimeDir::open(folder.path().join("run").to_str().unwrap()).unwrap();
         for config in [&one, &two] {
-            runtime_dir.furnish(config.to_str().unwrap(), &[]).unwrap();
+            furnish(&runtime_dir, config).unwrap();
             let link = fs::canonicalize(runtime_dir.path().join("nginx.conf")).unwrap();
             assert_eq!(link, fs::canonicalize(config).unwrap());
         }
         fs::remove_file(runtime_dir.path().join("nginx.conf")).unwrap();
         fs::write(runtime_dir.path().join("nginx.conf"), "mine").unwrap();
-        let error = runtime_dir.furnish(one.to_str().unwrap(), &[]).unwrap_err().to_string();
+        let error = furnish(&runtime_dir, &one).unwrap_err().to_string();
         assert!(error.contains("somebody else's"), "{error}");
     }
 }

@@ -61,7 +61,6 @@ fn the_configuration_names_no_path_but_below_the_runtime_directory() {
     for directive in [
         "pid",
         "lock_file",
-        "include",
         "client_body_temp_path",
         "proxy_temp_path",
         "fastcgi_temp_path",
@@ -74,6 +73,10 @@ fn the_configuration_names_no_path_but_below_the_runtime_directory() {
             "{directive}: {values:?}"
         );
     }
+    assert_eq!(
+        values(&config, "include"),
+        ["trusted-proxies.conf", "allowed-origins.conf"]
+    );
     assert_eq!(values(&config, "error_log"), ["stderr warn"]);
     assert_eq!(
         values(&config, "access_log"),
@@ -95,12 +98,12 @@ fn nginx_accepts_the_configuration_for_every_kind_of_build() {
         "listen = \"[::]:8080 ipv6only=off\"; workerProcesses = \"auto\";",
     ] {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("nginx.conf"), render(arguments)).unwrap();
-        std::fs::write(
-            folder.path().join("trusted-proxies.conf"),
-            "set_real_ip_from 10.0.0.0/8;\n",
-        )
-        .unwrap();
+        let write = |name, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        write("nginx.conf", &render(arguments));
+        write("trusted-proxies.conf", "set_real_ip_from 10.0.0.0/8;\n");
+        // The longest name there can be.
+        let origin = format!("https://{}:65535", "a".repeat(253));
+        write("allowed-origins.conf", &format!("\"{origin}\" \"{origin}\";\n"));
         let test = std::process::Command::new(program("nginx"))
             .args(["-t", "-e", "stderr", "-p"])
             .arg(folder.path())

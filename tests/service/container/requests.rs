@@ -102,6 +102,30 @@ async fn what_nginx_answers_has_the_headers_of_what_the_server_answers() {
     );
 }
 
+/// R8: an error that a page cannot read looks to it as if the network were down.
+#[tokio::test]
+async fn a_page_of_an_allowed_origin_can_read_what_nginx_answers_and_no_other_page_can() {
+    let allowed = "https://app.example.com";
+    let list = format!("{allowed},https://other.example.com,{allowed}");
+    let container = Container::start(&[("ALLOWED_ORIGINS", &list)]).await;
+    for (origin, permitted) in [
+        (allowed, Some(allowed)),
+        ("https://other.example.com", Some("https://other.example.com")),
+        ("https://app.example.com.evil.example", None),
+        ("http://app.example.com", None),
+        ("null", None),
+    ] {
+        let page = container.client().with_header("origin", origin);
+        let (by_server, by_nginx) = (page.get("/nowhere").await, page.get("/wp-login.php").await);
+        assert_eq!(constant_headers(&by_server), constant_headers(&by_nginx), "{origin}");
+        assert_eq!(by_nginx.header("access-control-allow-origin"), permitted);
+        assert_eq!(by_nginx.header("vary"), Some("Origin"));
+    }
+    let without_origin = container.client().get("/wp-login.php").await;
+    assert_eq!(without_origin.header("access-control-allow-origin"), None);
+    assert_eq!(without_origin.header("vary"), Some("Origin"));
+}
+
 #[tokio::test]
 async fn long_answers_are_compressed_once_and_answers_with_tokens_are_not() {
     let container = Container::start(&[]).await;
