@@ -30,12 +30,23 @@ class Context:
 
     @property
     def rounds(self) -> int:
-        return 1 if self.quick else 3
+        """Many and short: what slows the machine down for some seconds then slows a whole round, and its ratios stay."""
+        return 1 if self.quick else 9
 
     @property
     def seconds(self) -> float:
-        """Of one measurement."""
-        return 1 if self.quick else 4
+        """Of one measurement in these rounds."""
+        return 1 if self.quick else 2
+
+    @property
+    def long_rounds(self) -> int:
+        """Few and long: for percentiles, and for what is slow itself."""
+        return 1 if self.quick else 3
+
+    @property
+    def long_seconds(self) -> float:
+        """Of one measurement in those."""
+        return 1 if self.quick else 6
 
     @property
     def connections(self) -> int:

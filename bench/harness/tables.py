@@ -61,16 +61,7 @@ def speed(found: Json) -> str:
     head = ["route", "server", "a second", "p50 ms", "p99 ms", "p99.9 ms", "us of processor each", "core busy", "errors"]
     peak = [speed_row(route, name, samples) for route, name, samples in each(found["peak"])]
     half = [speed_row(route, name, samples) for route, name, samples in each(found["half"])]
-    storm = [
-        [
-            TITLES[name],
-            number(told["health"]["p50"] / 1000),
-            number(told["health"]["p99"] / 1000),
-            number(told["logins_per_second"]),
-            str(told["login_errors"] + told["health"]["errors"]),
-        ]
-        for name, told in found["storm"].items()
-    ]
+    storm = [storm_row(name, rounds) for name, rounds in found["storm"].items()]
     return "\n\n".join([
         "## Throughput at the peak (64 connections, each sends when it is answered)",
         table(head, peak),
@@ -93,10 +84,17 @@ def speed_row(route: str, name: str, samples: list[Json]) -> list[str]:
         return Spread.of([sample[key] * scale for sample in samples])
 
     shown = ("its nginx alone: 404", TITLES[name]) if route == "fixed" else (f"/{route}", TITLES[name])
-    latencies = [number(of(key, 0.001).median) for key in ("p50", "p99", "p999")]
+    latencies = [spread(of("p50", 0.001)), spread(of("p99", 0.001)), number(of("p999", 0.001).median)]
     errors = str(sum(sample["errors"] for sample in samples))
     busy = f"{of('busy').median:.0%}"
-    return [*shown, spread(of("per_second")), *latencies, number(of("cpu_us").median), busy, errors]
+    return [*shown, spread(of("per_second")), *latencies, spread(of("cpu_us")), busy, errors]
+
+
+def storm_row(name: str, rounds: list[Json]) -> list[str]:
+    p50, p99 = (Spread.of([told["health"][key] / 1000 for told in rounds]) for key in ("p50", "p99"))
+    logins = Spread.of([told["logins_per_second"] for told in rounds])
+    errors = sum(told["login_errors"] + told["health"]["errors"] for told in rounds)
+    return [TITLES[name], spread(p50), spread(p99), spread(logins), str(errors)]
 
 
 def memory(found: Json) -> str:
@@ -109,7 +107,11 @@ def memory(found: Json) -> str:
         "idle_connections": f"{found['connections']:,} idle connections, more than idle",
     }
     servers = [name for name in TITLES if name in found]
-    rows = [[title, *(number(found[name][key] / MB) for name in servers)] for key, title in names.items()]
+
+    def size(name: str, state: str) -> str:
+        return spread(Spread.of([bytes_then / MB for bytes_then in found[name][state]]))
+
+    rows = [[title, *(size(name, state) for name in servers)] for state, title in names.items()]
     return "## Memory, PSS in MB\n\n" + table(["", *(TITLES[name] for name in servers)], rows)
 
 
@@ -184,9 +186,10 @@ def growth(found: Json) -> str:
 
 def task(found: Json) -> str:
     parts = [*found["idle"], "all"]
+    after_load = [*found["after_load"].values(), sum(found["after_load"].values())]
     memory_rows = [
-        [state.replace("_", " "), *(number(size / MB) for size in [*found[state].values(), sum(found[state].values())])]
-        for state in ("idle", "after_load")
+        ["idle", *(spread(Spread.of([size / MB for size in sizes])) for sizes in with_sums(found["idle"]))],
+        ["after load", *(number(size / MB) for size in after_load)],
     ]
     held = [
         [
@@ -206,6 +209,11 @@ def task(found: Json) -> str:
     ])
 
 
+def with_sums(idle: dict[str, list[int]]) -> list[list[int]]:
+    """Of each part, and of all together, by start."""
+    return [*idle.values(), [sum(sizes) for sizes in zip(*idle.values())]]
+
+
 SECTIONS: dict[str, Callable[[Json], str]] = {
     "speed": speed,
     "memory": memory,
@@ -223,7 +231,7 @@ def summary(results: Json) -> str:
     found = {name: section["found"] for name, section in results.items()}
     size = found["start"]["binary_bytes"] / MB
     ready = median(found["start"]["seconds"]["slipway"]) * 1000
-    idle = found["memory"]["slipway"]["idle"] / MB
+    idle = median(found["memory"]["slipway"]["idle"]) / MB
 
     def times(route: str, name: str) -> str:
         return number(ratio(peaks(found, route, "slipway"), peaks(found, route, name)).median)

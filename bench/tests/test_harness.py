@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from harness import chart, goals, load, machine, report, tables
+from harness import again, chart, goals, load, machine, report, tables
 from harness.requests import Request, login
 from harness.sections import middleware, task
 from harness.statistics import Spread, ratio
@@ -26,15 +26,15 @@ def results() -> dict:
     peak = {"hello": route, "me": others, "refresh": others, "login": others, "fixed": {"container": [sample(50_000)] * 2}}
     health = {"health": sample(50), "logins_per_second": 40, "login_errors": 0}
     memory = {
-        "idle": 11e6,
-        "peak_hello": 12e6,
-        "peak_me": 13e6,
-        "peak_refresh": 14e6,
-        "peak_login": 50e6,
-        "idle_connections": 55e6,
+        "idle": [11e6, 11.1e6],
+        "peak_hello": [12e6, 12e6],
+        "peak_me": [13e6, 16e6],
+        "peak_refresh": [14e6, 14e6],
+        "peak_login": [50e6, 51e6],
+        "idle_connections": [55e6, 55e6],
     }
     found = {
-        "speed": {"peak": peak, "half": {}, "storm": {"slipway": health}},
+        "speed": {"peak": peak, "half": {}, "storm": {"slipway": [health, health]}},
         "memory": {"connections": 10_000, "slipway": memory},
         "start": {"seconds": {"slipway": [0.011, 0.012, 0.013]}, "binary_bytes": 14e6, "images": {"slipway:1": [1e6, 4e6]}},
     }
@@ -91,7 +91,7 @@ class Goals(unittest.TestCase):
         self.assertTrue(verdicts["/hello, direct, over FastAPI's"].reached)
         self.assertAlmostEqual(verdicts["/hello, direct, over FastAPI's"].value.median, 30)
         self.assertEqual(verdicts["/hello through nginx, over what its nginx answers by itself"].reached, True)
-        self.assertEqual(verdicts["PSS at the peak of /hello, /me and /refresh"].value.median, 14)
+        self.assertEqual(verdicts["PSS at the peak of /hello, /me and /refresh"].value, Spread(15, 14, 16))
         self.assertIsNone(verdicts["PSS of the whole task, idle"].reached)
 
     def test_one_that_is_missed_says_so(self):
@@ -104,6 +104,34 @@ class Goals(unittest.TestCase):
         kept_up = load.parse_sample('{"requests":99,"seconds":1,"errors":0,"p50":5,"p99":6,"p999":7}', 1)
         self.assertIsNone(task.failure(kept_up, 100))
         self.assertIn("only 99/s", task.failure(kept_up, 200))
+
+
+class Again(unittest.TestCase):
+    def test_a_run_with_ratios_within_the_spread_is_the_same_whatever_the_speed_of_its_machine(self):
+        faster = json.loads(json.dumps(results()))
+        for route in faster["speed"]["found"]["peak"].values():
+            for samples in route.values():
+                for each in samples:
+                    each["per_second"] *= 2
+        comparisons = again.compare(results(), faster)
+        self.assertIn("/refresh, direct, over axum + sqlx", [comparison.what for comparison in comparisons])
+        self.assertTrue(all(comparison.is_found_again for comparison in comparisons), comparisons)
+
+    def test_a_ratio_outside_of_the_spread_is_named(self):
+        slower = json.loads(json.dumps(results()))
+        slower["speed"]["found"]["peak"]["me"]["slipway"] = [sample(10_000), sample(11_000)]
+        lines = [str(comparison) for comparison in again.compare(results(), slower) if not comparison.is_found_again]
+        self.assertEqual(lines, [
+            "NOT AGAIN: /me, direct, over FastAPI's: 30.0 then, 5.00 now",
+            "NOT AGAIN: /me, direct, over axum + sqlx: 1.00 then, 0.17 now",
+        ])
+
+    def test_what_was_not_measured_is_not_compared(self):
+        partly = {"memory": results()["memory"]}
+        self.assertEqual(
+            [comparison.what for comparison in again.compare(results(), partly)],
+            ["PSS at the peak of /hello, /me and /refresh", "PSS for 10,000 idle connections"],
+        )
 
 
 class Drawing(unittest.TestCase):

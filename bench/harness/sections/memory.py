@@ -27,30 +27,39 @@ def run(context: Context) -> Json:
     # Ours and, in processes that inherit the limit, theirs.
     allow_descriptors(connections + 1_000)
     found: Json = {"connections": connections}
-    for name, starter in STARTERS.items():
-        # Twice from the start: what is left of one load would hide what the other takes.
-        with context.servers({name: starter}) as running:
-            await_idle(context)
-            found[name] = {"idle": running[name].server.pss()} | under_load(context, running[name])
-        with context.servers({name: starter}) as running:
-            await_idle(context)
-            before = running[name].server.pss()
-            found[name]["idle_connections"] = with_idle_connections(running[name].server, connections) - before
-        say(f"  {name}: {', '.join(f'{key} {value / 1e6:.1f} MB' for key, value in found[name].items())}")
+    for _ in range(context.long_rounds):
+        for name in STARTERS:
+            measured = measure(context, name, connections)
+            for state, size in measured.items():
+                found.setdefault(name, {}).setdefault(state, []).append(size)
+            say(f"  {name}: {', '.join(f'{state} {size / 1e6:.1f} MB' for state, size in measured.items())}")
     return found
+
+
+def measure(context: Context, name: str, connections: int) -> dict[str, int]:
+    """Twice from the start: what is left of one load would hide what the other takes."""
+    with context.servers({name: STARTERS[name]}) as running:
+        await_idle(context)
+        measured = {"idle": running[name].server.pss()} | under_load(context, running[name])
+    with context.servers({name: STARTERS[name]}) as running:
+        await_idle(context)
+        before = running[name].server.pss()
+        more = with_idle_connections(running[name].server, connections) - before
+    return measured | {"idle_connections": more}
 
 
 def await_idle(context: Context) -> None:
     time.sleep(1 if context.quick else IDLE_SECONDS)
 
 
-def under_load(context: Context, running: Running) -> Json:
+def under_load(context: Context, running: Running) -> dict[str, int]:
     """The most that each route takes, in an order in which hashes of passwords, which take most, come last."""
     server, result = running.server, {}
+    seconds, core = context.long_seconds, context.cores.load
     for route in ("hello", "me", "refresh", "login"):
         requests = requests_for(route, running)
         with Peak(server) as peak:
-            load.closed(server, requests, context.seconds, context.cores.load, route == "refresh", context.connections)
+            load.closed(server, requests, seconds, core, route == "refresh", context.connections)
         result[f"peak_{route}"] = peak.bytes
     return result
 

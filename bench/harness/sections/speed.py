@@ -14,8 +14,6 @@ ROUTES = ["hello", "me", "refresh", "login"]
 STARTERS = servers.STARTERS
 # More sessions than connections, so that none waits for one that another connection is refreshing.
 SESSIONS = CONNECTIONS + 8
-# 64 sign-ins at once take a second or two each on one core: long enough for several from each connection.
-LOGIN_FACTOR = 2
 # As a load balancer asks, but more often, for the percentiles.
 HEALTH_PER_SECOND = 50
 # What its own nginx answers by itself: the problem of a path that scanners ask for (nix/nginx-conf.nix).
@@ -25,12 +23,11 @@ FIXED_ANSWER = Request("GET", "/wp-login.php")
 def run(context: Context) -> Json:
     with context.servers(STARTERS) as running:
         warm_up(context, running)
-        peak = rounds(context, running, None)
-        return {
-            "peak": as_json(peak),
-            "half": as_json(rounds(context, running, peak)),
-            "storm": {name: storm(context, running[name]) for name in ("slipway", "axum", "fastapi")},
-        }
+        peak = rounds(context, running, ["hello", "fixed", "me", "refresh"], context.rounds, context.seconds)
+        # 64 sign-ins at once take a second or two each on one core.
+        peak |= rounds(context, running, ["login"], context.long_rounds, context.long_seconds)
+        half = rounds(context, running, ROUTES, context.long_rounds, context.long_seconds, peak)
+        return {"peak": as_json(peak), "half": as_json(half), "storm": storms(context, running)}
 
 
 def warm_up(context: Context, running: dict[str, Running]) -> None:
@@ -44,14 +41,16 @@ def warm_up(context: Context, running: dict[str, Running]) -> None:
 Samples = dict[tuple[str, str], list[Sample]]
 
 
-def rounds(context: Context, running: dict[str, Running], peak: Samples | None) -> Samples:
-    """A B C A B C…: at the peak or, when that is known, at half of each server's own."""
+def rounds(
+    context: Context, running: dict[str, Running], routes: list[str], count: int, seconds: float, peak: Samples | None = None
+) -> Samples:
+    """A B C A B C…: as fast as each server answers or, when its peak is known, at half of that."""
     samples: Samples = {}
-    for number in range(context.rounds):
-        for route in ROUTES if peak else [*ROUTES, "fixed"]:
+    for number in range(count):
+        for route in routes:
             for name in servers_of(route):
                 half = median(sample.per_second for sample in peak[name, route]) / 2 if peak else None
-                sample = measure(context, running[name], route, half)
+                sample = measure(context, running[name], route, seconds, half)
                 samples.setdefault((name, route), []).append(sample)
                 pace = "at half of the peak" if peak else "at the peak"
                 say(f"  {pace}, round {number + 1}, {route}, {name}: {describe(sample)}")
@@ -64,11 +63,10 @@ def servers_of(route: str) -> list[str]:
     return list(STARTERS) if route == "hello" else [name for name in STARTERS if name != "nginx"]
 
 
-def measure(context: Context, running: Running, route: str, rate: float | None) -> Sample:
+def measure(context: Context, running: Running, route: str, seconds: float, rate: float | None = None) -> Sample:
     requests = requests_for(route, running)
     core, rotate = context.cores.load, route == "refresh"
     connections = context.connections
-    seconds = context.seconds * (LOGIN_FACTOR if route == "login" else 1)
     if route == "fixed":
         # wrk counts the status as an error, and it is what is asked for.
         return without_errors(load.closed(running.server, requests, seconds, core, connections=connections))
@@ -94,9 +92,17 @@ def without_errors(sample: Sample) -> Sample:
     return Sample(**(sample.__dict__ | {"errors": 0}))
 
 
+def storms(context: Context, running: dict[str, Running]) -> Json:
+    found: Json = {name: [] for name in running if name in ("slipway", "axum", "fastapi")}
+    for _ in range(context.long_rounds):
+        for name, rounds in found.items():
+            rounds.append(storm(context, running[name]))
+    return found
+
+
 def storm(context: Context, running: Running) -> Json:
     """GET /health while 64 connections sign in as fast as they can."""
-    seconds = context.seconds * 2
+    seconds = context.long_seconds
     with load.request_file(running.server, [login(USERNAME)]) as file:
         command = load.load_command(running.server.address, 0, seconds + 1, context.connections, file.name)
         with subprocess.Popen(pinned(context.cores.load, command), stdout=subprocess.PIPE, text=True) as process:

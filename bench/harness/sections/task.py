@@ -5,7 +5,9 @@ import os
 import shutil
 import subprocess
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from .. import load, servers
@@ -20,41 +22,74 @@ MEMORY_BYTES, CORES = 512 * 1024 * 1024, 0.25
 RATES = {"me": [100, 200, 300, 400, 600, 800, 1200, 1600, 2400], "login": [2, 4, 6, 8, 10, 12, 16]}
 # Beyond that a request has failed for whoever waits for it; a quarter of a core stands still for 75 of 100 ms.
 P99_SECONDS = 1.0
+# Of each step; the lowest rate of sign-ins is two a second.
+STEP_SECONDS = 8
 # A step may come so much short of its rate: the last requests are under way when it ends.
 KEPT_UP = 0.95
 
 
+@dataclass(frozen=True)
+class Task:
+    """What runs in it, and within what."""
+
+    parts: dict[str, Process]
+    group: ControlGroup
+
+    def pss(self) -> dict[str, int]:
+        return {name: part.pss() for name, part in self.parts.items()}
+
+
 def run(context: Context) -> Json:
+    """Idle after several starts, and under load after the last of them."""
+    idle: dict[str, list[int]] = {}
+    for number in range(1, context.long_rounds + 1):
+        with started(context, context.folder / str(number)) as task:
+            time.sleep(1 if context.quick else 5)
+            parts = task.pss()
+            for name, size in parts.items():
+                idle.setdefault(name, []).append(size)
+            say(f"  idle: {', '.join(f'{name} {size / 1e6:.1f} MB' for name, size in parts.items())}")
+            if number == context.long_rounds:
+                return {"idle": idle} | under_load(context, task)
+    raise AssertionError("there is at least one round")
+
+
+@contextmanager
+def started(context: Context, folder: Path) -> Iterator[Task]:
+    folder.mkdir()
+    # PostgreSQL's own user passes through it.
+    folder.chmod(0o755)
     with ExitStack() as stack:
-        data = initialise_database(context.folder)
+        data = initialise_database(folder)
         group = stack.enter_context(ControlGroup(f"slipway-bench-{os.getpid()}", MEMORY_BYTES, CORES))
         postgres = stack.enter_context(start_postgres(data, group))
-        valkey = stack.enter_context(start_valkey(context.folder, group))
-        place = servers.Place(context.folder, f"redis://{valkey.address}", None, tuple(group.wrapper))
+        valkey = stack.enter_context(start_valkey(folder, group))
+        place = servers.Place(folder, f"redis://{valkey.address}", None, tuple(group.wrapper))
         app = stack.enter_context(servers.container(place, f"postgres://slipway@{postgres.address}/postgres"))
-        time.sleep(1 if context.quick else 5)
-        parts = {"app": app.pss(), "valkey": valkey.pss(), "postgres": postgres.pss()}
-        say(f"  idle: {', '.join(f'{name} {size / 1e6:.1f} MB' for name, size in parts.items())}")
-        account = sign_up(app.address, USERNAME)
-        requests = {"me": me(account), "login": login(USERNAME)}
-        held = {route: climb(context, app, route, request) for route, request in requests.items()}
-        parts_after = {"app": app.pss(), "valkey": valkey.pss(), "postgres": postgres.pss()}
-        return {
-            "idle": parts,
-            "after_load": parts_after,
-            "seconds_to_ready": round(app.seconds_to_ready, 2),
-            "peak_with_page_cache": group.peak_bytes(),
-            "killed": group.kills(),
-            "held": held,
-        }
+        yield Task({"app": app, "valkey": valkey, "postgres": postgres}, group)
+
+
+def under_load(context: Context, task: Task) -> Json:
+    app = task.parts["app"]
+    account = sign_up(app.address, USERNAME)
+    requests = {"me": me(account), "login": login(USERNAME)}
+    held = {route: climb(context, app, route, request) for route, request in requests.items()}
+    return {
+        "after_load": task.pss(),
+        "seconds_to_ready": round(app.seconds_to_ready, 2),
+        "peak_with_page_cache": task.group.peak_bytes(),
+        "killed": task.group.kills(),
+        "held": held,
+    }
 
 
 def climb(context: Context, app: Process, route: str, request: Request) -> Json:
     """Raises the rate until the task does not hold it; what it held last, and what failed first."""
     held: Json = {}
     rates = RATES[route][:2] if context.quick else RATES[route]
+    seconds = 2 if context.quick else STEP_SECONDS
     for rate in rates:
-        sample = load.at_rate(app, [request], context.seconds * 2, context.cores.load, rate)
+        sample = load.at_rate(app, [request], seconds, context.cores.load, rate)
         reason = failure(sample, rate)
         say(f"  {route} at {rate}/s: p50 {sample.p50 / 1000:.0f} ms, p99 {sample.p99 / 1000:.0f} ms, {reason or 'held'}")
         if reason:
