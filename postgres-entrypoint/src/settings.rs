@@ -66,7 +66,8 @@ impl Settings {
         Self::from_variables(|name| env::var_os(name).map(|value| value.to_string_lossy().into_owned()))
     }
 
-    fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Result<Self, StartError> {
+    /// What [`Settings::from_environment`] does, of other variables.
+    pub(crate) fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Result<Self, StartError> {
         let mut problems = Vec::new();
         // Deployment tools set an empty variable where there is no value.
         let set = |name: &str| variable(name).filter(|value| !value.is_empty());
