@@ -148,6 +148,8 @@ mod tests {
         let argon2id = Argon2id::default();
         let memory = &argon2id.memory;
         let free = || lock(memory).free.len();
+        drop(Lease::new(memory, 8));
+        assert_eq!(free(), 0, "none was announced");
         let (first, second) = (argon2id.expect_hash(), argon2id.expect_hash());
         drop(Lease::new(memory, 8));
         drop(first);

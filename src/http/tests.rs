@@ -68,3 +68,25 @@ async fn sleeps(_request: Request) -> poem::Result<Response> {
     tokio::time::sleep(REQUEST_DEADLINE * 2).await;
     Ok(Response::default())
 }
+
+#[tokio::test]
+async fn a_body_may_say_that_it_has_as_many_bytes_as_the_limit_and_not_one_more() {
+    let pipeline = pipeline(make(answers).boxed());
+    for (length, status) in [(MAX_BODY_BYTES, 200), (MAX_BODY_BYTES + 1, 413)] {
+        let request = Request::builder()
+            .uri_str("/x")
+            .header("content-length", length)
+            .finish();
+        assert_eq!(pipeline.answer(request, Peer::Local).await.status(), status, "{length}");
+    }
+}
+
+async fn answers(_request: Request) -> poem::Result<Response> {
+    Ok(Response::default())
+}
+
+#[test]
+fn the_duration_of_a_request_is_logged_in_milliseconds() {
+    let durations = [0, 1_500, 10_000_000].map(Duration::from_micros);
+    assert_eq!(durations.map(milliseconds), [0.0, 1.5, 10_000.0]);
+}
