@@ -54,8 +54,10 @@ def replaced(sources: dict[str, str], replacements: list[Replacement]) -> dict[s
 
 
 def build() -> None:
+    # One folder for all, so that cargo, which goes by the time of a file, sees what differs from the variant before.
+    folder = FOLDER / "sources"
+    built: dict[bytes, str] = {}
     for name, replacements in variants().items():
-        folder = FOLDER / name
         copy_sources(folder, replacements)
         say(f"  building {name}")
         environment = {
@@ -66,9 +68,13 @@ def build() -> None:
         }
         target = str(FOLDER / "target")
         builds.cargo(folder, "build", "--release", "--bin", "slipway", "--target-dir", target, environment=environment)
+        program = (FOLDER / "target/release/slipway").read_bytes()
+        if other := built.get(program):
+            raise RuntimeError(f"the builds {other} and {name} are the same program: nothing was taken out")
+        built[program] = name
         binary = FOLDER / f"slipway-{name}"
         binary.unlink(missing_ok=True)
-        binary.write_bytes((FOLDER / "target/release/slipway").read_bytes())
+        binary.write_bytes(program)
         binary.chmod(0o755)
 
 
