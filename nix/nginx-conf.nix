@@ -66,6 +66,8 @@ in
     server_tokens off;
     default_type application/octet-stream;
     reset_timedout_connection on;
+    # For the longest origin, whose host has 253 characters. Before any map, which would set the usual size.
+    map_hash_bucket_size 512;
 
     # Who is asking.
 
@@ -159,8 +161,6 @@ in
       default /;
     }
     # Whose pages may read it, as the server has it (src/http/cross_origin.rs): ALLOWED_ORIGINS, one row for each.
-    # A name has at most 253 characters, and a row must fit.
-    map_hash_bucket_size 512;
     map $http_origin $allowed_origin {
       include allowed-origins.conf;
       default "";
