@@ -165,14 +165,6 @@ in
       include allowed-origins.conf;
       default "";
     }
-    map $allowed_origin $allowed_credentials {
-      "" "";
-      default "true";
-    }
-    map $allowed_origin $exposed_headers {
-      "" "";
-      default "X-Request-Id, Retry-After, RateLimit, RateLimit-Policy";
-    }
     # As the server, which sends it in production: browsers heed it only where TLS was used up to the load balancer.
     map $http_x_forwarded_proto $strict_transport_security {
       https "max-age=31536000; includeSubDomains";
@@ -232,6 +224,14 @@ in
       # A path and no named location, which a request line that cannot be read would not find its way to.
       error_page ${builtins.concatStringsSep " " statuses} /nginx-problem;
       error_page 494 =431 /nginx-problem;
+
+      # Two more maps would take a megabyte and a half.
+      set $allowed_credentials "";
+      set $exposed_headers "";
+      if ($allowed_origin) {
+        set $allowed_credentials true;
+        set $exposed_headers "X-Request-Id, Retry-After, RateLimit, RateLimit-Policy";
+      }
 
       # The headers that the server sets (src/http/mod.rs), on everything that does not come from it.
       add_header X-Request-Id $log_id always;

@@ -126,6 +126,11 @@ class Again(unittest.TestCase):
             "NOT AGAIN: /me, direct, over axum + sqlx: 1.00 then, 0.17 now",
         ])
 
+    def test_next_to_nothing_between_two_narrow_spreads_is_no_difference(self):
+        for then, now, expected in [(16.7, 16.8, True), (44.4, 46.0, False), (-1.0, 1.0, False)]:
+            comparison = again.Comparison("memory", Spread.of([then]), Spread.of([now]))
+            self.assertEqual(comparison.is_found_again, expected, comparison)
+
     def test_what_was_not_measured_is_not_compared(self):
         partly = {"memory": results()["memory"]}
         self.assertEqual(
