@@ -178,6 +178,24 @@ mod tests {
         assert_eq!(strong.verify("wrong", Some(&hash)).await.unwrap(), Verdict::Wrong);
     }
 
+    /// Memory and passes each count: more of one does not make up for less of the other.
+    #[test]
+    fn a_hash_with_less_memory_or_fewer_passes_is_weaker() {
+        let is_weaker_than_128_kib_in_two_passes = |memory_kib, passes| {
+            let stored = decoy(&Params::new(memory_kib, passes, 1, None).unwrap());
+            is_weaker(
+                &PasswordHash::new(&stored).unwrap(),
+                &Params::new(128, 2, 1, None).unwrap(),
+            )
+        };
+        assert!(is_weaker_than_128_kib_in_two_passes(64, 2));
+        assert!(is_weaker_than_128_kib_in_two_passes(64, 3));
+        assert!(is_weaker_than_128_kib_in_two_passes(128, 1));
+        assert!(is_weaker_than_128_kib_in_two_passes(256, 1));
+        assert!(!is_weaker_than_128_kib_in_two_passes(128, 2));
+        assert!(!is_weaker_than_128_kib_in_two_passes(256, 3));
+    }
+
     /// R11: an unknown account costs a hash with the same parameters.
     #[tokio::test]
     async fn without_a_stored_hash_a_decoy_of_the_same_cost_is_computed() {
