@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::{Client, PASSWORD, Proxy, Storage, TestServer, fresh_database, redis_url};
+use crate::support::{Client, PASSWORD, Proxy, Storage, TestServer, fresh_database, fresh_key_prefix, redis_url};
 
 /// A server that reaches Valkey through a proxy.
 async fn behind_a_proxy_to_the_cache() -> (TestServer, Proxy) {
@@ -102,7 +102,8 @@ async fn emptying_the_cache_brings_no_ended_session_back() {
     let living = server.signed_up("bob").await;
     client.logout_all().await;
     // What an empty cache looks like to an instance: another prefix, under which nothing was ever written.
-    let emptied = server.another(&["--cache-key-prefix=emptied-of-this-test:"]).await;
+    let prefix = format!("--cache-key-prefix={}", fresh_key_prefix());
+    let emptied = server.another(&[&prefix]).await;
     for _ in 0..30 {
         assert_eq!(client.at(&emptied.url).me().await.status, 401);
         assert_eq!(living.at(&emptied.url).me().await.status, 200);
