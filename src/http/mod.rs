@@ -76,7 +76,6 @@ impl Pipeline {
         let method = request.method().clone();
         let path = request.uri().path().to_owned();
         let route = self.routes.find(&path);
-        let is_chunked = request.headers().contains_key(header::TRANSFER_ENCODING);
         let address = client_address::client_address(peer, request.headers(), &self.trusted_proxies);
         let context = RequestContext::new(address);
         request.extensions_mut().insert(context.clone());
@@ -84,10 +83,8 @@ impl Pipeline {
         let span = tracing::info_span!("request", request_id = %id);
         let mut response = self.respond(request, route, &path, &id).instrument(span).await;
         self.add_headers(&mut response, &id);
-        // While draining, clients are moved to another instance one request at a time. And a request that had a
-        // Content-Length beside its chunks, which nobody can see any more, must be the last of its connection (RFC 9112,
-        // section 6.1). Neither browsers nor nginx send chunks.
-        if is_chunked || self.draining.has_begun() {
+        // While draining, clients are moved to another instance one request at a time.
+        if self.draining.has_begun() {
             let close = HeaderValue::from_static("close");
             response.headers_mut().insert(header::CONNECTION, close);
         }
