@@ -3,6 +3,7 @@
 mod access_token;
 mod accounts;
 mod argon2id;
+mod cleanup;
 mod credentials;
 mod error;
 mod jwt_crypto;

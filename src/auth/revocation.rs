@@ -146,7 +146,7 @@ impl Revocations {
 
     /// `None` when the database or the cache did not take part.
     async fn copy_from_store(&self) -> Option<()> {
-        let since = self.clock.now() - ACCESS_TOKEN_LIFETIME - CLOCK_SKEW;
+        let since = self.clock.now() - lifetime();
         let revoked = self.store.sessions_revoked_since(since).await.ok()?;
         let keys: Vec<String> = revoked.iter().map(key).collect();
         self.cache.mark(&keys, lifetime()).await.ok()?;
@@ -161,4 +161,14 @@ fn key(session: &Uuid) -> String {
 /// No access token of a session outlives this after the session was ended.
 fn lifetime() -> Duration {
     (ACCESS_TOKEN_LIFETIME + CLOCK_SKEW).to_std().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ended_session_is_remembered_for_longer_than_any_access_token_of_it_lives() {
+        assert_eq!(lifetime(), Duration::from_secs(10 * 60 + 30));
+    }
 }

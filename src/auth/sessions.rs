@@ -2,30 +2,18 @@
 
 use std::net::IpAddr;
 use std::slice;
-use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{ACCESS_TOKEN_LIFETIME, Attempt, Auth, AuthError, Identity, SignedIn};
-use crate::store::{Rotation, StoreError, session};
+use super::{Attempt, Auth, AuthError, Identity, SignedIn};
+use crate::store::{Rotation, session};
 
 /// How long a refresh token that was replaced still gets the session's current one: a retry after a lost answer, or
 /// several tabs that refresh with one cookie (R2). It begins when the request arrives, and a client may wait for the answer
 /// until the request's deadline (10 s) or its own patience (15 s in `web/http.js`): a shorter window would be over before
 /// the retry, which would then look like theft. It is Okta's default, too (`leeway`).
 pub const GRACE_WINDOW: TimeDelta = TimeDelta::seconds(30);
-
-/// Ended sessions are deleted in batches of this size, so that no lock is long and no statement large.
-const CLEANUP_BATCH: u64 = 500;
-/// How often ended sessions are looked for.
-const CLEANUP_EVERY: Duration = Duration::from_secs(15 * 60);
-/// A start has more urgent things to do, and another connection to PostgreSQL for this would be kept for ten minutes.
-const FIRST_CLEANUP_AFTER: Duration = Duration::from_secs(60);
-/// An ended session is kept until its last access token has expired, because its row is what refuses that token while
-/// the cache is away.
-const KEEP_ENDED: TimeDelta = TimeDelta::minutes(2 * ACCESS_TOKEN_LIFETIME.num_minutes());
 
 impl Auth {
     /// Exchanges a refresh token for its successor and a new access token.
@@ -154,32 +142,6 @@ impl Auth {
         announcement.make(&ended).await;
         self.record("logout_all", "success", Some(identity.user_id));
         Ok(())
-    }
-
-    /// Deletes ended sessions now and then.
-    pub(super) async fn delete_ended_sessions(&self) {
-        let mut ticks = tokio::time::interval_at(Instant::now() + FIRST_CLEANUP_AFTER, CLEANUP_EVERY);
-        loop {
-            ticks.tick().await;
-            match self.delete_ended_sessions_once().await {
-                Ok(0) => {}
-                Ok(deleted) => tracing::info!(deleted, "deleted ended sessions"),
-                Err(error) => tracing::warn!(%error, "could not delete ended sessions; trying again later"),
-            }
-        }
-    }
-
-    async fn delete_ended_sessions_once(&self) -> Result<u64, StoreError> {
-        let before = self.clock.now() - KEEP_ENDED;
-        let mut deleted = 0;
-        loop {
-            let batch = self.store.delete_ended_sessions(before, CLEANUP_BATCH).await?;
-            deleted += batch;
-            if batch < CLEANUP_BATCH {
-                return Ok(deleted);
-            }
-            tokio::task::yield_now().await;
-        }
     }
 }
 

@@ -1,0 +1,139 @@
+//! Deletes sessions that ended, in the background.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use tokio::time::Instant;
+
+use super::{ACCESS_TOKEN_LIFETIME, Auth};
+use crate::store::StoreError;
+
+/// Ended sessions are deleted in batches of this size, so that no lock is long and no statement large.
+const CLEANUP_BATCH: u64 = 500;
+/// How often ended sessions are looked for.
+const CLEANUP_EVERY: Duration = Duration::from_secs(15 * 60);
+/// A start has more urgent things to do, and another connection to PostgreSQL for this would be kept for ten minutes.
+const FIRST_CLEANUP_AFTER: Duration = Duration::from_secs(60);
+/// An ended session is kept until its last access token has expired, because its row is what tells a cache that was
+/// emptied to refuse that token.
+const KEEP_ENDED: TimeDelta = TimeDelta::minutes(2 * ACCESS_TOKEN_LIFETIME.num_minutes());
+const _: () = assert!(KEEP_ENDED.num_minutes() > ACCESS_TOKEN_LIFETIME.num_minutes());
+
+impl Auth {
+    /// Deletes ended sessions now and then.
+    pub(super) async fn delete_ended_sessions(&self) {
+        let mut ticks = tokio::time::interval_at(Instant::now() + FIRST_CLEANUP_AFTER, CLEANUP_EVERY);
+        loop {
+            ticks.tick().await;
+            match self.delete_ended_sessions_once().await {
+                Ok(0) => {}
+                Ok(deleted) => tracing::info!(deleted, "deleted ended sessions"),
+                Err(error) => tracing::warn!(%error, "could not delete ended sessions; trying again later"),
+            }
+        }
+    }
+
+    async fn delete_ended_sessions_once(&self) -> Result<u64, StoreError> {
+        let before = self.clock.now() - KEEP_ENDED;
+        let mut deleted = 0;
+        loop {
+            let batch = self.store.delete_ended_sessions(before, CLEANUP_BATCH).await?;
+            deleted += batch;
+            if batch < CLEANUP_BATCH {
+                return Ok(deleted);
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use clap::Parser;
+    use tempfile::TempDir;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::auth::{Device, Password, SignedIn, Username};
+    use crate::cache::Cache;
+    use crate::clock::Clock;
+    use crate::config::{Config, Options};
+    use crate::store::{self, NewSession};
+
+    /// Everything on SQLite, with a clock that the test moves.
+    struct Fixture {
+        auth: Auth,
+        clock: Clock,
+        ada: SignedIn,
+        _folder: TempDir,
+    }
+
+    impl Fixture {
+        async fn with_one_session() -> Self {
+            let (clock, folder) = (Clock::manual(), TempDir::new().unwrap());
+            let database = format!("--database-url=sqlite:{}", folder.path().join("slipway.db").display());
+            let secret = "--jwt-secret=0123456789abcdef0123456789ABCDEF";
+            let config = Config::from_options(&Options::parse_from(["slipway", secret, &database])).unwrap();
+            let store = store::connect(&config.database).await.unwrap();
+            store::migrate(&store).await.unwrap();
+            let cache = Cache::open(&config.cache, &clock).unwrap();
+            let auth = Auth::new(&config, clock.clone(), store, cache, Arc::default());
+            let username = Username::try_from("ada".to_owned()).unwrap();
+            let password = Password::try_from("correct horse".to_owned()).unwrap();
+            let ada = auth.register(&username, &password, &Device::default()).await.unwrap();
+            Self {
+                auth,
+                clock,
+                ada,
+                _folder: folder,
+            }
+        }
+
+        async fn add_sessions_of_one_minute(&self, count: u64) {
+            let now = self.clock.now();
+            for _ in 0..count {
+                let session = NewSession {
+                    id: Uuid::now_v7(),
+                    user_id: self.ada.user.id,
+                    created_at: now,
+                    expires_at: now + TimeDelta::minutes(1),
+                    absolute_expires_at: now + TimeDelta::minutes(1),
+                    user_agent: String::new(),
+                    ip: String::new(),
+                };
+                self.auth.store.insert_session(session).await.unwrap();
+            }
+        }
+
+        async fn deleted(&self) -> u64 {
+            self.auth.delete_ended_sessions_once().await.unwrap()
+        }
+    }
+
+    #[tokio::test]
+    async fn batch_after_batch_is_deleted_until_only_living_sessions_are_left() {
+        let fixture = Fixture::with_one_session().await;
+        for count in [CLEANUP_BATCH - 1, 2 * CLEANUP_BATCH] {
+            fixture.add_sessions_of_one_minute(count).await;
+            fixture.clock.step(KEEP_ENDED + TimeDelta::minutes(1));
+            assert_eq!(fixture.deleted().await, 0, "they ended not long enough ago");
+            fixture.clock.step(TimeDelta::seconds(1));
+            assert_eq!(fixture.deleted().await, count);
+        }
+        let ada = fixture.ada.session.id;
+        assert!(fixture.auth.store.session_with_user(ada).await.unwrap().is_some());
+    }
+
+    #[tokio::test]
+    async fn a_session_that_was_signed_out_is_kept_while_an_access_token_of_it_may_live() {
+        let fixture = Fixture::with_one_session().await;
+        let identity = fixture.auth.authenticate(&fixture.ada.access_token).await.unwrap();
+        fixture.auth.logout_all(&identity).await.unwrap();
+        fixture.clock.step(ACCESS_TOKEN_LIFETIME);
+        assert_eq!(fixture.deleted().await, 0);
+        fixture.clock.step(KEEP_ENDED);
+        assert_eq!(fixture.deleted().await, 1);
+    }
+}
