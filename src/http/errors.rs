@@ -23,7 +23,8 @@ pub(super) fn to_problem(error: &poem::Error, route: &Route) -> Problem {
         return invalid_input(format!("{}: {}", error.name, reason(&error.reason)));
     }
     if let Some(error) = error.downcast_ref::<ParsePathError>() {
-        return invalid_input(format!("{}: {}", error.name, reason(&error.reason)));
+        let name = path_parameter(route, error.name);
+        return invalid_input(format!("{name}: {}", reason(&error.reason)));
     }
     if error.is::<ContentTypeError>() {
         return unsupported_media_type();
@@ -56,7 +57,21 @@ fn invalid_input(detail: String) -> Problem {
     Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_input", detail)
 }
 
-/// The part of poem-openapi's message that means something to a client: it puts internal type names in front.
-fn reason(message: &str) -> &str {
-    message.rsplit_once("\": ").map_or(message, |(_, reason)| reason)
+/// The name that the document gives a parameter of the path; poem-openapi numbers them: `param0`.
+fn path_parameter<'a>(route: &'a Route, name: &'a str) -> &'a str {
+    let number = name
+        .strip_prefix("param")
+        .and_then(|number| number.parse::<usize>().ok());
+    let named = number.and_then(|number| route.pattern.split(['{', '}']).nth(2 * number + 1));
+    named.unwrap_or(name)
+}
+
+/// The part of poem-openapi's message that means something to a client, in words: it puts internal type names in front.
+fn reason(message: &str) -> String {
+    let reason = message.rsplit_once("\": ").map_or(message, |(_, reason)| reason);
+    let limit = reason.strip_prefix("verification failed. maxLength(");
+    match limit.and_then(|limit| limit.strip_suffix(')')) {
+        Some(limit) => format!("must be at most {limit} characters."),
+        None => format!("{}.", reason.trim_end_matches('.')),
+    }
 }

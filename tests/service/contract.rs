@@ -9,6 +9,7 @@ on_both_storages! {
     hello_greets_by_name_or_the_world,
     health_and_ready_say_so,
     every_kind_of_wrong_request_is_answered_with_the_same_shape_and_a_stable_code,
+    a_wrong_parameter_is_named_with_the_rule,
     a_wrong_field_is_named_with_the_rule,
     a_body_over_64_kib_is_refused_whether_or_not_it_says_so,
     a_wrong_method_is_answered_with_those_that_are_right,
@@ -48,6 +49,7 @@ async fn every_kind_of_wrong_request_is_answered_with_the_same_shape_and_a_stabl
     for (answer, status, code) in [
         (client.get("/nowhere").await, 404, "not_found"),
         (client.get("/hello/").await, 404, "not_found"),
+        (client.send(Method::OPTIONS, "/nowhere").await, 404, "not_found"),
         (client.get("/sessions/%2e%2e/%00").await, 404, "not_found"),
         (client.send(Method::PUT, "/hello").await, 405, "method_not_allowed"),
         (
@@ -76,11 +78,23 @@ async fn every_kind_of_wrong_request_is_answered_with_the_same_shape_and_a_stabl
     ] {
         assert_eq!(answer.assert_problem(status), code, "{answer:?}");
     }
-    let signed_in = server.signed_up("ada").await;
-    assert_eq!(
-        signed_in.end_session("not-a-uuid").await.assert_problem(422),
-        "invalid_input"
-    );
+}
+
+async fn a_wrong_parameter_is_named_with_the_rule(server: TestServer) {
+    let client = server.signed_up("ada").await;
+    for (answer, detail) in [
+        (
+            client.get(&format!("/hello?name={}", "a".repeat(101))).await,
+            "name: must be at most 100 characters.",
+        ),
+        (
+            client.end_session("not-a-uuid").await,
+            "id: invalid character: found `n` at 0.",
+        ),
+    ] {
+        assert_eq!(answer.assert_problem(422), "invalid_input");
+        assert_eq!(answer.detail(), detail);
+    }
 }
 
 async fn a_wrong_field_is_named_with_the_rule(server: TestServer) {
