@@ -117,6 +117,12 @@ async fn a_preflight_tells_an_allowed_page_what_it_may_send(server: TestServer) 
     let foreign = ask(FOREIGN).await;
     assert_eq!(foreign.header("access-control-allow-origin"), None);
     assert_eq!(foreign.header("access-control-allow-methods"), None);
+    // Fetch standard, section 3.2.2: it is a preflight only if it asks for a method.
+    let no_preflight = of_page(&server.client(), &[("origin", ALLOWED)])
+        .send(Method::OPTIONS, "/login")
+        .await;
+    assert_eq!(no_preflight.header("access-control-allow-origin"), Some(ALLOWED));
+    assert_eq!(no_preflight.header("access-control-allow-methods"), None);
 }
 
 /// R7

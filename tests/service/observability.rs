@@ -140,6 +140,8 @@ async fn metrics_are_text_on_their_own_address_and_totals_behind_a_token() {
     client.get("/hello?name=Ada").await;
     client.get("/one-odd-path").await;
     client.get("/another-odd-path").await;
+    assert_eq!(client.me().await.status, 200);
+    assert_eq!(server.client().me().await.status, 401);
 
     let scrape = || async {
         let url = format!("http://{}/metrics", server.app.metrics_address.unwrap());
@@ -156,6 +158,8 @@ async fn metrics_are_text_on_their_own_address_and_totals_behind_a_token() {
     for line in [
         r#"http_requests_total{method="GET",route="/hello",status="2xx"} 2"#,
         r#"http_requests_total{method="GET",route="unmatched",status="4xx"} 2"#,
+        r#"http_requests_total{method="GET",route="/me",status="2xx"} 1"#,
+        r#"http_requests_total{method="GET",route="/me",status="4xx"} 1"#,
         r#"http_request_duration_seconds_count{method="GET",route="/hello",status="2xx"} 2"#,
         r#"auth_events_total{event="register",outcome="success"} 1"#,
         r#"build_info{version="0.1.0"} 1"#,

@@ -13,6 +13,7 @@ on_both_storages! {
     replaying_a_token_does_not_extend_the_session,
     a_token_replayed_after_the_grace_window_ends_the_session_for_everybody,
     every_token_that_was_replaced_inside_the_grace_window_is_forgiven,
+    the_previous_token_has_a_whole_grace_window_although_that_of_the_rotation_before_ends_earlier,
     a_token_replaced_before_the_grace_window_ends_the_session_however_quickly_others_followed,
     a_failed_refresh_never_clears_the_cookie,
     refreshing_extends_a_session_but_never_beyond_its_absolute_lifetime,
@@ -107,6 +108,20 @@ async fn every_token_that_was_replaced_inside_the_grace_window_is_forgiven(serve
             age + 1
         );
     }
+}
+
+/// R2
+async fn the_previous_token_has_a_whole_grace_window_although_that_of_the_rotation_before_ends_earlier(
+    server: TestServer,
+) {
+    let mut client = server.signed_up("ada").await;
+    client.refresh().await;
+    server.step_seconds(20);
+    let previous = client.cookie.clone().unwrap();
+    let current = client.refresh().await.cookie();
+    server.step_seconds(30);
+    let late = client.refresh_with(&previous).await;
+    assert_eq!((late.status, late.cookie()), (200, current));
 }
 
 /// R2
