@@ -8,6 +8,7 @@
 mod support;
 
 mod accounts;
+mod cleanup;
 mod container;
 mod contract;
 mod cross_origin;
