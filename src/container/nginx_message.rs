@@ -5,6 +5,8 @@ use tracing::Level;
 /// Level and message of a line such as `2026/01/31 12:00:00 [error] 7#7: *1 connect() failed, client: …, server: …`, or
 /// `nginx: [emerg] …` before there is a log. Any other line is a warning.
 pub fn nginx_message(line: &str) -> (Level, &str) {
+    // What follows quotes the request with its query, which is not for logs; the access line names the request.
+    let line = line.split(", server: ").next().unwrap_or(line);
     let parts = line.split_once('[').and_then(|(_, rest)| rest.split_once("] "));
     let Some((level, rest)) = parts else {
         return (Level::WARN, line);
@@ -17,8 +19,6 @@ pub fn nginx_message(line: &str) -> (Level, &str) {
         _ => return (Level::WARN, line),
     };
     let message = without_number(without_number(rest, "#"), "*");
-    // What follows quotes the request with its query, which is not for logs; the access line names the request.
-    let message = message.split(", server: ").next().unwrap_or(message);
     // A client did what it should not, such as sending too large a body. Its access line says so.
     if message.starts_with("client ") {
         return (Level::DEBUG, message);
@@ -80,6 +80,11 @@ mod tests {
                 "slipway: nginx cannot be run",
             ),
             ("", Level::WARN, ""),
+            (
+                "of another shape, server: , request: \"GET /?token=x\"",
+                Level::WARN,
+                "of another shape",
+            ),
             ("a [b] c", Level::WARN, "a [b] c"),
         ] {
             assert_eq!(nginx_message(line), (level, message), "{line}");
