@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use sea_orm::{ConnectionTrait, Database, DatabaseConnection, Statement, TransactionTrait};
+use sea_orm::{ConnectionTrait, Database, DatabaseConnection, TransactionTrait};
 use serde_json::json;
 use tokio::time::sleep;
 
-use crate::support::{Client, PASSWORD, Proxy, Storage, TestServer, fresh_database, redis_url};
+use crate::support::{Client, PASSWORD, Proxy, Storage, TestServer, count, fresh_database, redis_url};
 
 /// Watches for longer than a repair of the cache takes.
 async fn assert_refused_from_now_on(client: &Client) {
@@ -22,12 +22,6 @@ async fn assert_refused_from_now_on(client: &Client) {
 async fn await_copy_in_the_cache(client: &Client) {
     assert_eq!(client.me().await.status, 200);
     sleep(Duration::from_secs(2)).await;
-}
-
-async fn count(db: &impl ConnectionTrait, query: &str) -> i64 {
-    let query = Statement::from_string(db.get_database_backend(), query);
-    let row = db.query_one_raw(query).await.unwrap().unwrap();
-    row.try_get_by_index(0).unwrap()
 }
 
 /// R10: the cache comes back before it has heard of the end of the session.

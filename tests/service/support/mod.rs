@@ -14,7 +14,7 @@ pub(crate) use container::{Container, evaluate, program, read_answer, render};
 pub(crate) use process::{ServerProcess, children_of, free_port, send_signal};
 pub(crate) use proxy::Proxy;
 pub(crate) use server::{SECRET, Storage, TestServer};
-pub(crate) use services::{fresh_database, fresh_key_prefix, redis_url};
+pub(crate) use services::{count, fresh_database, fresh_key_prefix, redis_url};
 pub(crate) use usage::Usage;
 
 /// Runs each scenario (an `async fn(TestServer)`) on both pairs of storages.

@@ -7,7 +7,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 
-use sea_orm::{ConnectionTrait, Database};
+use sea_orm::{ConnectionTrait, Database, Statement};
 use uuid::Uuid;
 
 struct Services {
@@ -63,6 +63,13 @@ pub(crate) async fn fresh_database() -> String {
     db.execute_unprepared(&format!("CREATE DATABASE {name}")).await.unwrap();
     db.close().await.unwrap();
     format!("{}/{name}", server.rsplit_once('/').unwrap().0)
+}
+
+/// The number that `query` selects.
+pub(crate) async fn count(db: &impl ConnectionTrait, query: &str) -> i64 {
+    let query = Statement::from_string(db.get_database_backend(), query);
+    let row = db.query_one_raw(query).await.unwrap().unwrap();
+    row.try_get_by_index(0).unwrap()
 }
 
 /// The URL of the Valkey that all tests share; a key prefix keeps them apart.
