@@ -6,7 +6,7 @@ import os
 import re
 import signal
 import subprocess
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -29,6 +29,29 @@ def pytest_configure(config) -> None:
         pytest.exit(f"another run is under way in {FOLDER}: wait for its end", returncode=1)
 
 
+def pytest_addoption(parser) -> None:
+    parser.addoption("--without-lives", action="store_true", help="only what needs neither the fake AWS nor checkov: a minute")
+
+
+def pytest_collection_modifyitems(config, items) -> None:
+    if config.getoption("--without-lives"):
+        slow = {"bootstrap", "lean", "durable", "stack", "checkov"}
+        left_out = [item for item in items if slow & set(item.fixturenames)]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
+class NoLives:
+    """In place of the lives, for tests that only begin after their first steps."""
+
+    def __init__(self) -> None:
+        self.bootstrap = Future()
+        self.bootstrap.set_result(None)
+
+    def end(self) -> None:
+        pass
+
+
 class Lives:
     def __init__(self) -> None:
         self.aws = FakeAws()
@@ -47,8 +70,8 @@ class Lives:
 
 
 @pytest.fixture(scope="session")
-def lives():
-    started = Lives()
+def lives(pytestconfig):
+    started = NoLives() if pytestconfig.getoption("--without-lives") else Lives()
     yield started
     started.end()
 

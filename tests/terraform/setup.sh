@@ -7,13 +7,6 @@
 
 die() { printf '%s/run: %s\n' "$here" "$*" >&2; exit 1; }
 
-install() { # VIRTUALENV REQUIREMENTS
-  ! cmp -s "$2" "$1/installed.txt" || return 0
-  python3 -m venv --clear "$1" || die "python3 cannot make a virtualenv: apt-get install python3-venv"
-  "$1/bin/python" -m pip install --quiet --disable-pip-version-check --requirement "$2"
-  cp "$2" "$1/installed.txt"
-}
-
 find_terraform() {
   command -v terraform >/dev/null ||
     die "terraform is not installed: get 1.11 or newer at https://developer.hashicorp.com/terraform/install"
