@@ -19,14 +19,18 @@ use crate::config::{Config, ConfigError};
 use crate::draining::Draining;
 use crate::http::{Peer, Pipeline, REQUEST_DEADLINE, Routes};
 use crate::server::{Listener, serve_connections};
-use crate::store::{self, Migrated, Store, StoreError};
+use crate::store::{self, Store, StoreError};
 use crate::telemetry::Metrics;
 
 /// The pause between attempts to reach the database at start. In a task both start at once, and on the first start the
 /// database takes some seconds; a longer pause would only add to them.
 const RETRY_PAUSE: Duration = Duration::from_millis(250);
 /// How long a stop waits for requests under way: the deadline of the last one, and a moment to write its answer.
-pub const STOP_DEADLINE: Duration = REQUEST_DEADLINE.saturating_add(Duration::from_secs(2));
+const REQUESTS_DEADLINE: Duration = REQUEST_DEADLINE.saturating_add(Duration::from_secs(1));
+/// How long a stop takes with everything: queries that no request waits for any more may end, too.
+pub const STOP_DEADLINE: Duration = REQUESTS_DEADLINE.saturating_add(Duration::from_secs(1));
+/// A request learns from the database what is wrong before it is given up.
+const _: () = assert!(store::WORK_LIMIT.as_secs() < REQUEST_DEADLINE.as_secs());
 /// A refresh that was given up at its deadline can be repeated, and that repetition, too.
 const _: () = assert!(GRACE_WINDOW.num_seconds().unsigned_abs() > 2 * REQUEST_DEADLINE.as_secs());
 /// Scrapers hold few connections.
@@ -68,10 +72,7 @@ impl App {
 
         let metrics = Arc::new(Metrics::default());
         let pool = store.clone();
-        metrics.watch_database_pool(move || {
-            let status = pool.pool_status();
-            (status.open, status.idle)
-        });
+        metrics.watch_database_pool(move || pool.pool_status());
         let draining = Draining::default();
         let auth = Auth::new(
             config,
@@ -152,9 +153,10 @@ impl App {
 
     /// Accepts no connection any more, closes idle ones, and lets requests under way finish within [`STOP_DEADLINE`].
     pub async fn stop(self) {
+        let deadline = Instant::now() + STOP_DEADLINE;
         self.stop.cancel();
         self.connections.close();
-        if timeout(STOP_DEADLINE, self.connections.wait()).await.is_err() {
+        if timeout(REQUESTS_DEADLINE, self.connections.wait()).await.is_err() {
             tracing::warn!(
                 open = self.connections.len(),
                 "gave up on connections that would not end"
@@ -163,7 +165,9 @@ impl App {
         for task in &self.tasks {
             task.abort();
         }
-        self.store.close().await;
+        self.store
+            .close(deadline.saturating_duration_since(Instant::now()))
+            .await;
         tracing::info!("stopped");
     }
 }
@@ -205,11 +209,6 @@ async fn open_store(config: &Config) -> Result<Store, ConfigError> {
 
 async fn connect_and_migrate(config: &Config) -> Result<Store, StoreError> {
     let store = store::connect(&config.database).await?;
-    let migrated = store::migrate(&store).await?;
-    if migrated == Migrated::Nothing || config.database.sqlite_path().is_some() {
-        return Ok(store);
-    }
-    // A connection that migrated keeps in PostgreSQL's memory what it read of the catalogue: 11 MB instead of 6.
-    store.close().await;
-    store::connect(&config.database).await
+    store::migrate(&store).await?;
+    Ok(store)
 }

@@ -5,6 +5,7 @@ mod welcome;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use slipway::app::App;
@@ -118,7 +119,7 @@ async fn migrate(options: &Options, logs: &LogOutput) -> Result<(), ConfigError>
     let explain = |error| ConfigError(format!("DATABASE_URL could not be migrated: {error}"));
     let store = store::connect(&database).await.map_err(explain)?;
     store::migrate(&store).await.map_err(explain)?;
-    store.close().await;
+    store.close(Duration::from_secs(1)).await;
     println!("the schema is up to date");
     Ok(())
 }

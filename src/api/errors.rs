@@ -10,7 +10,7 @@ use crate::store::StoreError;
 
 /// When to come back after the database was away: about as long as a restart takes.
 const DATABASE_RETRY: Duration = Duration::from_secs(5);
-/// When to come back after the password-hash queue was full: it drains within a second or two.
+/// When to come back after the queue for password hashes or connections was too long: it drains within a second or two.
 const BUSY_RETRY: Duration = Duration::from_secs(2);
 
 impl From<AuthError> for Problem {
@@ -65,6 +65,11 @@ impl From<AuthError> for Problem {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
+            StoreError::Busy => Self::unavailable(
+                "busy",
+                "Too many requests wait for the database at the moment. Try again a little later.",
+                BUSY_RETRY,
+            ),
             StoreError::Unavailable(reason) => {
                 tracing::warn!(%reason, "the database is unavailable");
                 Self::unavailable(

@@ -115,8 +115,8 @@ impl Auth {
         let next = self.passwords.hash(new.expose()).await?;
         let change = PasswordChange {
             user_id: user.id,
-            previous: &user.password_hash,
-            next: &next,
+            previous: user.password_hash,
+            next,
             kept_session: identity.session_id,
             now: self.clock.now(),
         };

@@ -3,10 +3,13 @@
 use sea_orm::{DbErr, RuntimeErr, SqlErr, sqlx};
 
 /// An error of the store.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The database cannot be reached, is starting up or shutting down, or had no connection free in time. Clients see
-    /// 503 with `Retry-After`.
+    /// Every connection was in use for too long. Clients see 503 with `Retry-After`.
+    #[error("no connection to the database was free in time")]
+    Busy,
+    /// The database cannot be reached, is starting up or shutting down, or does not answer in time. Clients see 503 with
+    /// `Retry-After`.
     #[error("the database is unavailable: {0}")]
     Unavailable(DbErr),
     /// A row with the same unique value exists. Clients see what the caller makes of it, such as 409 for a username.
@@ -36,7 +39,6 @@ impl From<DbErr> for StoreError {
         }
     }
 }
-
 /// Whether the same statement may succeed on another connection or a little later.
 fn is_transient(error: &sqlx::Error) -> bool {
     match error {
@@ -52,11 +54,12 @@ fn is_transient(error: &sqlx::Error) -> bool {
 }
 
 /// PostgreSQL's SQLSTATE classes 08 (connection), 53 (resources), 57 (operator intervention: shutdown, starting up,
-/// statement timeout) and 40 (serialization), 25006 (read-only while failing over), and SQLite's BUSY (5), IOERR (10)
+/// statement timeout) and 40 (serialization), 25006 (read-only while failing over), 55P03 (a lock that was not had in time), and SQLite's BUSY (5), IOERR (10)
 /// and FULL (13) with their extended codes in the upper bytes.
 fn is_transient_code(code: &str) -> bool {
     if code.len() == 5 && code.parse::<u32>().map_or(true, |number| number >= 1000) {
-        return ["08", "53", "57", "40"].iter().any(|class| code.starts_with(class)) || code == "25006";
+        return ["08", "53", "57", "40"].iter().any(|class| code.starts_with(class))
+            || ["25006", "55P03"].contains(&code);
     }
     code.parse::<u32>()
         .is_ok_and(|number| matches!(number & 0xff, 5 | 10 | 13))
@@ -69,7 +72,7 @@ mod tests {
     #[test]
     fn codes_of_both_databases_that_pass_by_themselves_are_transient() {
         for code in [
-            "57P03", "08006", "53300", "57014", "40001", "25006", "5", "517", "13", "778",
+            "57P03", "08006", "53300", "57014", "40001", "25006", "55P03", "5", "517", "13", "778",
         ] {
             assert!(is_transient_code(code), "{code}");
         }

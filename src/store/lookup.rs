@@ -35,7 +35,7 @@ pub(super) struct Lookup<V> {
 #[derive(Debug)]
 struct Waiting<V> {
     id: Uuid,
-    answer: oneshot::Sender<Result<Option<V>, DbErr>>,
+    answer: oneshot::Sender<Result<Option<V>, StoreError>>,
 }
 
 type Queue<V> = Mutex<mpsc::UnboundedReceiver<Waiting<V>>>;
@@ -46,7 +46,7 @@ impl<V: Clone + Send + 'static> Lookup<V> {
     pub(super) fn start<F, Q>(find: F) -> Self
     where
         F: Fn(Vec<Uuid>) -> Q + Clone + Send + 'static,
-        Q: Future<Output = Result<Vec<(Uuid, V)>, DbErr>> + Send + 'static,
+        Q: Future<Output = Result<Vec<(Uuid, V)>, StoreError>> + Send + 'static,
     {
         let (waiting, queue) = mpsc::unbounded_channel();
         let queue = Arc::new(Mutex::new(queue));
@@ -64,10 +64,8 @@ impl<V: Clone + Send + 'static> Lookup<V> {
         let (answer, row) = oneshot::channel();
         // Whether anybody takes it shows in the next line.
         let _ = self.waiting.send(Waiting { id, answer });
-        let row = row
-            .await
-            .unwrap_or_else(|_| Err(DbErr::Custom("a query for rows panicked".to_owned())));
-        Ok(row?)
+        let panicked = |_| Err(StoreError::Other(DbErr::Custom("a query for rows panicked".to_owned())));
+        row.await.unwrap_or_else(panicked)
     }
 }
 
@@ -76,7 +74,7 @@ async fn ask<V, F, Q>(find: F, queue: Arc<Queue<V>>)
 where
     V: Clone,
     F: Fn(Vec<Uuid>) -> Q,
-    Q: Future<Output = Result<Vec<(Uuid, V)>, DbErr>>,
+    Q: Future<Output = Result<Vec<(Uuid, V)>, StoreError>>,
 {
     let mut batch = Vec::with_capacity(MAX_ROWS);
     while queue.lock().await.recv_many(&mut batch, MAX_ROWS).await > 0 {
@@ -111,11 +109,11 @@ fn padded<V>(batch: &[Waiting<V>]) -> Vec<Uuid> {
     ids
 }
 
-fn took_too_long() -> DbErr {
-    DbErr::Conn(RuntimeErr::Internal(format!(
+fn took_too_long() -> StoreError {
+    StoreError::Unavailable(DbErr::Conn(RuntimeErr::Internal(format!(
         "no answer within {} s",
         DEADLINE.as_secs()
-    )))
+    ))))
 }
 
 #[cfg(test)]
@@ -148,12 +146,12 @@ mod tests {
             Lookup::start(move |ids| Arc::clone(&table).find(ids))
         }
 
-        async fn find(self: Arc<Self>, ids: Vec<Uuid>) -> Result<Vec<(Uuid, String)>, DbErr> {
+        async fn find(self: Arc<Self>, ids: Vec<Uuid>) -> Result<Vec<(Uuid, String)>, StoreError> {
             self.queries.lock().await.push(ids.clone());
             self.permits.acquire().await.unwrap().forget();
             assert!(!ids.contains(&PANICKING), "asked for what makes it panic");
             if ids.contains(&FAILING) {
-                return Err(DbErr::Custom("no".to_owned()));
+                return Err(StoreError::Busy);
             }
             let rows = ids.into_iter().filter(|id| *id != MISSING);
             Ok(rows.map(|id| (id, id.to_string())).collect())

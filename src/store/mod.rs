@@ -1,82 +1,88 @@
 //! Users and sessions in a database: PostgreSQL or SQLite, through the same queries.
 
-mod connect;
 mod error;
 mod lookup;
 mod migrate;
+mod pool;
 pub mod session;
 mod sessions;
 pub mod user;
 mod users;
 
-use sea_orm::{DatabaseConnection, DbBackend};
+use std::time::Duration;
 
+use sea_orm::{DbErr, RuntimeErr};
+
+use crate::config::DatabaseConfig;
+use crate::telemetry::DatabasePool;
 use lookup::Lookup;
+use pool::Pool;
 
-pub use connect::connect;
 pub use error::StoreError;
 pub use migrate::{Migrated, migrate};
+pub use pool::WORK_LIMIT;
 pub use sessions::{NewSession, Rotation};
 pub use users::PasswordChange;
 
 /// The database, with the queries that the server makes. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Store {
-    db: DatabaseConnection,
+    pool: Pool,
     users: Lookup<user::Model>,
     sessions: Lookup<(session::Model, user::Model)>,
 }
 
-/// Connections of the pool, for the metrics.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct PoolStatus {
-    /// Connections that are open.
-    pub open: u32,
-    /// Open connections that nobody uses at the moment.
-    pub idle: u32,
+/// Opens the pool and waits for a first connection. To be called on the runtime that will use it.
+///
+/// # Errors
+/// [`StoreError::Unavailable`] with the database's reason, without the URL or the password.
+pub async fn connect(config: &DatabaseConfig) -> Result<Store, StoreError> {
+    Ok(Store::new(Pool::open(config).await?))
 }
 
 impl Store {
-    /// A store on an open connection pool. To be called on the runtime that will use it.
-    pub fn new(db: DatabaseConnection) -> Self {
-        let (for_users, for_sessions) = (db.clone(), db.clone());
+    fn new(pool: Pool) -> Self {
+        let (for_users, for_sessions) = (pool.clone(), pool.clone());
         Self {
-            db,
-            users: Lookup::start(move |ids| users::find(for_users.clone(), ids)),
-            sessions: Lookup::start(move |ids| sessions::find_with_users(for_sessions.clone(), ids)),
+            pool,
+            users: Lookup::start(move |ids| {
+                let pool = for_users.clone();
+                async move { pool.read(ids, |db, ids| Box::pin(users::find(db, ids))).await }
+            }),
+            sessions: Lookup::start(move |ids| {
+                let pool = for_sessions.clone();
+                async move {
+                    pool.read(ids, |db, ids| Box::pin(sessions::find_with_users(db, ids)))
+                        .await
+                }
+            }),
         }
     }
 
-    /// Asks the database for an answer.
+    /// Asks the database whether it is ready for writing.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] when none comes.
+    /// [`StoreError::Unavailable`] when no answer comes or it takes no writes, [`StoreError::Busy`].
     pub async fn ping(&self) -> Result<(), StoreError> {
-        Ok(self.db.ping().await?)
-    }
-
-    /// How many connections are open and idle.
-    pub fn pool_status(&self) -> PoolStatus {
-        let (open, idle) = match self.db.get_database_backend() {
-            DbBackend::Postgres => {
-                let pool = self.db.get_postgres_connection_pool();
-                (pool.size(), pool.num_idle())
-            }
-            DbBackend::Sqlite => {
-                let pool = self.db.get_sqlite_connection_pool();
-                (pool.size(), pool.num_idle())
-            }
-            _ => (0, 0),
-        };
-        PoolStatus {
-            open,
-            idle: u32::try_from(idle).unwrap_or(u32::MAX),
+        let is_writable = self
+            .pool
+            .read((), |db, ()| Box::pin(async move { Ok(db.is_writable().await?) }))
+            .await?;
+        if is_writable {
+            return Ok(());
         }
+        let read_only = "it takes no writes".to_owned();
+        Err(StoreError::Unavailable(DbErr::Conn(RuntimeErr::Internal(read_only))))
     }
 
-    /// Closes every connection; queries under way finish first.
-    pub async fn close(self) {
-        // An error here means that the connections are gone already.
-        let _ = self.db.close().await;
+    /// The connections, and what became of others.
+    pub fn pool_status(&self) -> DatabasePool {
+        self.pool.status()
+    }
+
+    /// Waits for queries under way for as long as `patience`, and closes every connection. What is asked for afterwards
+    /// is refused as unavailable.
+    pub async fn close(&self, patience: Duration) {
+        self.pool.close(patience).await;
     }
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
+use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
@@ -57,6 +58,19 @@ pub struct Totals {
     pub in_flight: i64,
     /// How long answers took.
     pub latency: LatencySnapshot,
+}
+
+/// The database's connections.
+#[derive(Clone, Debug, Default)]
+pub struct DatabasePool {
+    /// Connections that are open.
+    pub open: u32,
+    /// Open connections that nobody uses.
+    pub idle: u32,
+    /// Requests for which none was free in time.
+    pub busy: u64,
+    /// How many were closed, by reason.
+    pub closed: Vec<(&'static str, u64)>,
 }
 
 /// What looking something up in the cache came to.
@@ -146,8 +160,8 @@ impl Metrics {
         registry
     }
 
-    /// Adds gauges for the database's connections, read by `status` as (open, idle) whenever metrics are.
-    pub fn watch_database_pool(&self, status: impl Fn() -> (u32, u32) + Send + Sync + 'static) {
+    /// Adds the database's connections, read by `status` whenever metrics are.
+    pub fn watch_database_pool(&self, status: impl Fn() -> DatabasePool + Send + Sync + 'static) {
         let collector = PoolCollector(Box::new(status));
         self.lock_registry().register_collector(Box::new(collector));
     }
@@ -262,7 +276,7 @@ impl Drop for GaugeGuard {
     }
 }
 
-type PoolStatus = dyn Fn() -> (u32, u32) + Send + Sync;
+type PoolStatus = dyn Fn() -> DatabasePool + Send + Sync;
 
 struct PoolCollector(Box<PoolStatus>);
 
@@ -274,17 +288,26 @@ impl fmt::Debug for PoolCollector {
 
 impl Collector for PoolCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let (open, idle) = (self.0)();
+        let pool = (self.0)();
         for (name, help, value) in [
-            ("database_connections", "Connections to the database", open),
+            ("database_connections", "Connections to the database", pool.open),
             (
                 "database_connections_idle",
                 "Connections to the database that nobody uses",
-                idle,
+                pool.idle,
             ),
         ] {
             let gauge = ConstGauge::new(i64::from(value));
             gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;
+        }
+        let busy = ConstCounter::new(pool.busy);
+        let help = "Requests for which no connection to the database was free in time";
+        busy.encode(encoder.encode_descriptor("database_busy", help, None, busy.metric_type())?)?;
+        let help = "Connections to the database that were closed before their time";
+        let mut closed = encoder.encode_descriptor("database_connections_closed", help, None, MetricType::Counter)?;
+        for (reason, count) in pool.closed {
+            let labels = [("reason", reason)];
+            ConstCounter::new(count).encode(closed.encode_family(&labels)?)?;
         }
         Ok(())
     }

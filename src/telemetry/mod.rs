@@ -10,5 +10,5 @@ mod process;
 pub use latency::{LATENCY_BOUNDS, LatencySnapshot};
 pub use log::init as init_logs;
 pub use log_output::{ACCESS_LOG, LogLine, LogOutput};
-pub use metrics::{CacheLookup, Metrics, RequestHandles, Totals};
+pub use metrics::{CacheLookup, DatabasePool, Metrics, RequestHandles, Totals};
 pub use process::ProcessUsage;

@@ -1,0 +1,172 @@
+//! The one way to the database: pieces of work on pooled connections.
+//!
+//! A piece of work runs in a task of its own, to its end, whether or not anybody still waits for it: a client that hangs
+//! up, or a deadline of a request, cannot leave a transaction open (R31). Its connection goes back to the pool when the
+//! work has ended and the session is idle; in any other case it is closed. Nothing waits without a limit: not for a
+//! connection, not for opening, testing, using or closing one.
+//!
+//! sqlx's own pool does none of this (transact-rs/sqlx issues 4393, 4349 and 2848).
+
+mod connection;
+mod connector;
+mod fault;
+mod slots;
+mod statements;
+mod stats;
+mod work;
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use sea_orm::{DatabaseConnection, DbBackend, DbErr, RuntimeErr};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout};
+use tokio_util::task::TaskTracker;
+use tracing::Instrument;
+
+use super::StoreError;
+use crate::config::DatabaseConfig;
+use crate::telemetry::DatabasePool;
+use connector::Connector;
+use slots::Slots;
+use work::Kind;
+
+pub(super) use connection::Connection;
+
+/// How long a request waits for its turn to use a connection, a third of its deadline (10 s). Longer is overload.
+const TURN_LIMIT: Duration = Duration::from_secs(3);
+/// How long the test of an idle connection may take. One that says nothing for so long is given up.
+const TEST_LIMIT: Duration = Duration::from_secs(1);
+/// A statement that runs longer is cancelled by the server. None of ours takes a tenth of it unless it waits for a lock.
+const STATEMENT_LIMIT: Duration = Duration::from_secs(5);
+/// After this long the connection is given up: not even the server's word that it has cancelled the statement came. It
+/// is what bounds how long a task is deaf after a fail-over in which the old server vanished without a word (R42).
+const ATTEMPT_LIMIT: Duration = STATEMENT_LIMIT.saturating_add(Duration::from_secs(1));
+/// How long a piece of work may take with everything: its turn, a new connection, a repetition. Below the deadline of the
+/// requests (10 s), so that they can say what was wrong.
+pub const WORK_LIMIT: Duration = Duration::from_secs(9);
+
+/// The future of a piece of work, for as long as it has its connection.
+pub(super) type Working<'c, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'c>>;
+
+/// Connections to the database. Clones share them.
+#[derive(Clone, Debug)]
+pub(super) struct Pool {
+    connector: Arc<Connector>,
+    slots: Arc<Slots>,
+    tasks: TaskTracker,
+}
+
+impl Pool {
+    /// Opens a pool with its first connection.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] with the database's reason.
+    pub(super) async fn open(config: &DatabaseConfig) -> Result<Self, StoreError> {
+        // Each connection would have a database of its own, and it would end with the connection.
+        let in_memory = config.sqlite_path().is_some_and(|path| path.starts_with(":memory:"));
+        let size = if in_memory { 1 } else { config.max_connections };
+        let pool = Self {
+            connector: Arc::new(Connector::new(config)?),
+            slots: Slots::new(size as usize),
+            tasks: TaskTracker::new(),
+        };
+        pool.read((), |db, ()| Box::pin(async move { Ok(db.is_writable().await?) }))
+            .await?;
+        Ok(pool)
+    }
+
+    pub(super) fn backend(&self) -> DbBackend {
+        self.connector.backend()
+    }
+
+    /// Work that changes nothing, and is repeated when its connection turns out to be dead.
+    pub(super) async fn read<I, T, W>(&self, input: I, work: W) -> Result<T, StoreError>
+    where
+        I: Clone + Send + 'static,
+        T: Send + 'static,
+        W: for<'c> Fn(&'c Connection, I) -> Working<'c, T> + Send + Sync + 'static,
+    {
+        self.run(Kind::Read, input, work).await
+    }
+
+    /// Work that changes something by one statement. It is repeated when that was certainly not executed.
+    pub(super) async fn write<I, T, W>(&self, input: I, work: W) -> Result<T, StoreError>
+    where
+        I: Clone + Send + 'static,
+        T: Send + 'static,
+        W: for<'c> Fn(&'c Connection, I) -> Working<'c, T> + Send + Sync + 'static,
+    {
+        self.run(Kind::Write, input, work).await
+    }
+
+    /// Work of several statements, of which either all have an effect or none: they are committed when the work returns
+    /// something and undone when it fails. It is repeated when it certainly was not committed.
+    pub(super) async fn transaction<I, T, W>(&self, input: I, work: W) -> Result<T, StoreError>
+    where
+        I: Clone + Send + 'static,
+        T: Send + 'static,
+        W: for<'c> Fn(&'c Connection, I) -> Working<'c, T> + Send + Sync + 'static,
+    {
+        self.run(Kind::Transaction, input, work).await
+    }
+
+    /// Opens a connection for migrations beside the pool.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] with the database's reason.
+    pub(super) async fn connect_for_migrations(&self) -> Result<DatabaseConnection, StoreError> {
+        self.connector.connect_for_migrations().await
+    }
+
+    pub(super) fn status(&self) -> DatabasePool {
+        self.slots.status()
+    }
+
+    /// Begins no work any more, waits for that under way, and closes what is open. All of it takes `patience`, and a
+    /// moment for goodbyes, at most.
+    pub(super) async fn close(&self, patience: Duration) {
+        self.slots.close();
+        self.tasks.close();
+        if timeout(patience, self.tasks.wait()).await.is_err() {
+            tracing::warn!(
+                under_way = self.tasks.len(),
+                "the database did not end its work in time"
+            );
+        }
+        join_all(self.slots.clear().into_iter().map(Connection::close)).await;
+    }
+
+    async fn run<I, T, W>(&self, kind: Kind, input: I, work: W) -> Result<T, StoreError>
+    where
+        I: Clone + Send + 'static,
+        T: Send + 'static,
+        W: for<'c> Fn(&'c Connection, I) -> Working<'c, T> + Send + Sync + 'static,
+    {
+        let deadline = Instant::now() + WORK_LIMIT;
+        // Here, and not in the task: whoever goes away before it is their turn leaves nothing to do.
+        let Some(slot) = self.slots.wait(TURN_LIMIT).await else {
+            return Err(self.no_turn());
+        };
+        let (answer, answered) = oneshot::channel();
+        let pool = self.clone();
+        let task = async move {
+            // An error is somebody who does not wait any more.
+            let _ = answer.send(pool.work(slot, deadline, kind, input, work).await);
+        };
+        self.tasks.spawn(task.in_current_span());
+        let panicked = |_| Err(StoreError::Other(DbErr::Custom("a query panicked".to_owned())));
+        answered.await.unwrap_or_else(panicked)
+    }
+
+    fn no_turn(&self) -> StoreError {
+        if self.slots.is_closed() {
+            let stopping = "the server is stopping".to_owned();
+            return StoreError::Unavailable(DbErr::Conn(RuntimeErr::Internal(stopping)));
+        }
+        self.slots.count_busy();
+        StoreError::Busy
+    }
+}
