@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use sea_orm::Database;
+use sea_orm::{ConnectionTrait, Database};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio::time::sleep;
@@ -24,6 +24,8 @@ pub(crate) trait Dependency: Send + Sync + 'static {
     fn process(&mut self) -> &mut Child;
     /// Where it writes, if it writes anything.
     fn disk(&self) -> Option<&SmallDisk>;
+    /// Whether it takes writes, as a primary does and a replica does not.
+    fn take_writes(&mut self, does: bool) -> impl Future<Output = ()> + Send;
 
     /// It and its children, which it must be told before they are: it would start new ones.
     fn signal(&mut self, name: &str) {
@@ -213,6 +215,18 @@ impl Dependency for Postgres {
     fn disk(&self) -> Option<&SmallDisk> {
         Some(&self.disk)
     }
+
+    async fn take_writes(&mut self, does: bool) {
+        let db = Database::connect(self.url()).await.unwrap();
+        let value = if does { "off" } else { "on" };
+        for statement in [
+            format!("ALTER SYSTEM SET default_transaction_read_only = {value}"),
+            "SELECT pg_reload_conf()".to_owned(),
+        ] {
+            db.execute_unprepared(&statement).await.unwrap();
+        }
+        db.close().await.unwrap();
+    }
 }
 
 impl Drop for Postgres {
@@ -275,6 +289,10 @@ impl Dependency for Valkey {
 
     fn disk(&self) -> Option<&SmallDisk> {
         None
+    }
+
+    async fn take_writes(&mut self, _: bool) {
+        unreachable!("only the database is demoted");
     }
 }
 

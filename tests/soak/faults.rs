@@ -1,4 +1,4 @@
-//! Carries out what is planned for one dependency, and watches how long the server takes to get over it.
+//! Carries out what is planned, and watches how long the server takes to get over it.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use tokio::time::sleep;
 
 use crate::dependencies::Dependency;
 use crate::plan::{Fault, Planned};
-use crate::support::{Client, Proxy};
+use crate::support::{Client, Proxy, ServerProcess};
 
 /// A server that needs longer has not recovered by itself. Far above what was seen (3 s), because it only has to tell a
 /// recovery from none.
@@ -36,7 +36,7 @@ impl<D: Dependency> Victim<D> {
         let mut injected = Vec::new();
         for planned in plan {
             sleep(planned.after).await;
-            self.begin(planned.fault);
+            self.begin(planned.fault).await;
             sleep(planned.lasts).await;
             self.end(planned.fault).await;
             injected.push(Injected {
@@ -48,10 +48,12 @@ impl<D: Dependency> Victim<D> {
         (self, injected)
     }
 
-    fn begin(&mut self, fault: Fault) {
+    async fn begin(&mut self, fault: Fault) {
         match fault {
             Fault::Killed => self.dependency.kill(),
-            Fault::Stopped => self.dependency.signal("STOP"),
+            Fault::Stopped | Fault::Stalled => self.dependency.signal("STOP"),
+            Fault::Demoted => self.dependency.take_writes(false).await,
+            Fault::Unread => unreachable!("the log is no dependency"),
             Fault::CutOff => self.proxy.cut(),
             Fault::RepliesCut => self.proxy.cut_replies(),
             Fault::DiskFull => self.dependency.disk().expect("it has one").fill(),
@@ -60,8 +62,9 @@ impl<D: Dependency> Victim<D> {
 
     async fn end(&mut self, fault: Fault) {
         match fault {
-            Fault::Killed => {}
-            Fault::Stopped => self.dependency.signal("CONT"),
+            Fault::Killed | Fault::Unread => {}
+            Fault::Stopped | Fault::Stalled => self.dependency.signal("CONT"),
+            Fault::Demoted => self.dependency.take_writes(true).await,
             Fault::CutOff | Fault::RepliesCut => self.proxy.restore(),
             Fault::DiskFull => self.dependency.disk().expect("it has one").clear(),
         }
@@ -84,4 +87,21 @@ impl<D: Dependency> Victim<D> {
         }
         panic!("the server did not use the {} again within {PATIENCE:?}", self.name);
     }
+}
+
+/// Nobody reads what the server prints, and then somebody does again; it has to go on all the while.
+pub(crate) async fn leave_unread(process: &ServerProcess, plan: Vec<Planned>) -> Vec<Injected> {
+    let mut injected = Vec::new();
+    for planned in plan {
+        sleep(planned.after).await;
+        process.read_output(false);
+        sleep(planned.lasts).await;
+        process.read_output(true);
+        injected.push(Injected {
+            victim: "log",
+            fault: planned.fault,
+            recovery: Duration::ZERO,
+        });
+    }
+    injected
 }

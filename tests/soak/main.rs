@@ -1,5 +1,7 @@
 //! Two hours compressed into ten minutes: people use the service through nginx while PostgreSQL and Valkey fail at
-//! random. What is compressed is how often something goes wrong, about every four seconds; clocks run as they do.
+//! random, clients hang up in the middle of what they asked for, and nobody reads the log for a while. What is compressed
+//! is how often something goes wrong, about every four seconds; clocks run as they do. At the end the server is killed,
+//! and another one must know everything that this one acknowledged.
 //!
 //!     ./test --soak           ten minutes with a new seed, which is printed
 //!     ./test --soak SEED      the same faults, and the same wishes of everybody, again
@@ -20,8 +22,10 @@ mod person;
 mod plan;
 mod random;
 mod report;
+mod watch;
 
 use std::env;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant, SystemTime};
 
 use futures_util::future::join_all;
@@ -32,7 +36,7 @@ use faults::Victim;
 use person::Person;
 use plan::Plan;
 use report::Report;
-use support::{Container, Proxy, Usage};
+use support::{Container, PgBouncer, Proxy, SECRET, Usage, free_port};
 
 const PEOPLE: u64 = 12;
 /// After which connections that nobody uses any more are closed: nginx keeps its own to the server for a second here.
@@ -68,11 +72,19 @@ async fn soak(seed: u64, length: Duration) {
     println!("seed {seed}: ./test --soak {seed} does the same again");
     let plan = Plan::new(seed, length);
     let (postgres, valkey) = (Postgres::new().await, Valkey::new().await);
-    let (to_postgres, database_url) = Proxy::before(&postgres.url()).await;
+    let pooler = match plan.pooled {
+        Some(mode) => Some(PgBouncer::before(&postgres.url(), mode).await),
+        None => None,
+    };
+    println!("the database is pooled: {:?}", plan.pooled);
+    let pooled = pooler.as_ref().map_or_else(|| postgres.url(), PgBouncer::url);
+    let (to_postgres, database_url) = Proxy::before(&pooled).await;
     let (to_valkey, redis_url) = Proxy::before(&valkey.url()).await;
-    let container = start_server(&database_url, &redis_url).await;
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
+    let container = start_server(address, &database_url, &redis_url).await;
     let server = container.process.pid();
     let report = Report::new();
+    let watching = tokio::spawn(watch::watch_for_open_transactions(postgres.url(), report.clone()));
 
     // Everything is opened and filled once that is opened and filled only once.
     let warm_up = Instant::now() + Duration::from_secs(5);
@@ -90,18 +102,26 @@ async fn soak(seed: u64, length: Duration) {
         dependency: valkey,
         proxy: to_valkey,
     };
-    let (people, (_postgres, of_the_database), (_valkey, of_the_cache)) = tokio::join!(
+    let (mut people, (_postgres, of_the_database), (_valkey, of_the_cache), of_the_log) = tokio::join!(
         let_live(&container, PEOPLE, seed, Instant::now() + length, &report),
         failing_database.suffer(plan.database, container.client()),
         failing_cache.suffer(plan.cache, container.client()),
+        faults::leave_unread(&container.process, plan.log),
     );
     container.client().await_ready().await;
-    join_all(people.into_iter().map(Person::check_everything)).await;
+    people.iter_mut().for_each(Person::close_connections);
     sleep(QUIET).await;
     let after = Usage::of(server);
 
+    container.process.signal("KILL");
+    drop(container);
+    Container::await_free_port(address).await;
+    let _another = start_server(address, &database_url, &redis_url).await;
+    join_all(people.into_iter().map(Person::check_everything)).await;
+    watching.abort();
+
     report.print_operations();
-    report::print_faults(&[of_the_database, of_the_cache].concat());
+    report::print_faults(&[of_the_database, of_the_cache, of_the_log].concat());
     println!("before: {before}; {QUIET:?} after the last request: {after}");
     report.assert_no_violation();
     assert!(
@@ -115,7 +135,7 @@ async fn soak(seed: u64, length: Duration) {
 }
 
 /// The server behind nginx, which lets everybody be in a hurry.
-async fn start_server(database_url: &str, redis_url: &str) -> Container {
+async fn start_server(address: SocketAddr, database_url: &str, redis_url: &str) -> Container {
     let timeouts = format!("import {}/nix/timeouts.nix", env!("CARGO_MANIFEST_DIR"));
     let nginx = format!(
         "timeouts = {timeouts} // {{ nginxUpstreamKeepAlive = 1; }}; credentialsPerSecond = 1000; \
@@ -126,9 +146,9 @@ async fn start_server(database_url: &str, redis_url: &str) -> Container {
         ("REDIS_URL", redis_url),
         ("RATE_LIMIT_PER_ADDRESS", "0"),
         ("RATE_LIMIT_PER_ACCOUNT", "0"),
-        ("RUST_LOG", "error"),
+        ("JWT_SECRET", SECRET),
     ];
-    let container = Container::launch(&nginx, &settings, &[]);
+    let container = Container::launch_at(address, &nginx, &settings, &[]);
     container.await_nginx().await;
     container.client().await_ready().await;
     container

@@ -3,18 +3,23 @@
 //! A person does one thing after the other, so what must be true is always known: an operation is repeated until an
 //! answer tells what came of it. Only tabs that are restored together act at the same time.
 
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::json;
 use slipway::auth::{ACCESS_TOKEN_LIFETIME, GRACE_WINDOW};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::random::Random;
 use crate::report::Report;
 use crate::support::{Answer, Client};
 
+/// One attempt in so many is given up by its client, who closes the connection and tries again.
+const HANGS_UP_ONE_IN: u64 = 10;
+/// Nobody who hangs up waits longer: what they asked for takes a few milliseconds.
+const LONGEST_PATIENCE_MICROS: u64 = 20_000;
 /// How long somebody waits before trying again; the demo client asks once a second at most.
 const TRY_AGAIN_AFTER: Duration = Duration::from_millis(300);
 
@@ -22,6 +27,8 @@ pub(crate) struct Person {
     name: String,
     client: Client,
     random: Random,
+    /// Decides which attempts are given up, which differ in number from run to run.
+    patience: Mutex<Random>,
     report: Report,
     registrations: u32,
     account: Account,
@@ -59,6 +66,7 @@ impl Person {
             name: format!("person{number}"),
             client: Client::new(url),
             random: Random::new(seed, 100 + number),
+            patience: Mutex::new(Random::new(seed, 1000 + number)),
             report,
             registrations: 0,
             account: Account::default(),
@@ -89,6 +97,16 @@ impl Person {
             }
         }
         self
+    }
+
+    /// Keeps what was acknowledged, and no connection.
+    pub(crate) fn close_connections(&mut self) {
+        self.client = self.client.on_new_connections();
+        for account in self.earlier.iter_mut().chain([&mut self.account]) {
+            for session in &mut account.sessions {
+                session.client = session.client.on_those_of(&self.client);
+            }
+        }
     }
 
     /// Looks whether everything is as it was acknowledged.
@@ -346,6 +364,17 @@ impl Person {
         let mut in_doubt_since = None;
         loop {
             let started = Instant::now();
+            if let Some(patience) = self.patience() {
+                let Ok(Ok(answer)) = timeout(patience, attempt()).await else {
+                    self.report.note("requests whose client hung up");
+                    in_doubt_since.get_or_insert(started);
+                    continue;
+                };
+                if answer.status < 500 {
+                    self.report.done(operation);
+                    return Told { answer, in_doubt_since };
+                }
+            }
             match attempt().await {
                 Ok(answer) if answer.status < 500 => {
                     self.report.done(operation);
@@ -360,6 +389,13 @@ impl Person {
             in_doubt_since.get_or_insert(started);
             sleep(TRY_AGAIN_AFTER).await;
         }
+    }
+
+    /// How long the client of the next attempt waits before it hangs up, if it does.
+    fn patience(&self) -> Option<Duration> {
+        let mut random = self.patience.lock().unwrap();
+        let hangs_up = random.between(0, HANGS_UP_ONE_IN) == 0;
+        hangs_up.then(|| Duration::from_micros(random.between(0, LONGEST_PATIENCE_MICROS)))
     }
 
     fn violation(&self, rule: &str, answer: &Answer) {

@@ -50,6 +50,12 @@ impl Report {
         self.lines.lock().unwrap().violations.push(violation);
     }
 
+    /// Something that must not be, seen from outside of any request.
+    pub(crate) fn broken(&self, what: &str) {
+        let violation = format!("after {:.1?}: {what}", self.started.elapsed());
+        self.lines.lock().unwrap().violations.push(violation);
+    }
+
     pub(crate) fn print_operations(&self) {
         let lines = self.lines.lock().unwrap();
         let total: u64 = lines.operations.values().map(|(done, _)| done).sum();

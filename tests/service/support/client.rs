@@ -50,6 +50,19 @@ impl Client {
         }
     }
 
+    /// The same client on connections of its own, while those that it had are closed with the last clone that has them.
+    pub(crate) fn on_new_connections(&self) -> Self {
+        self.on_those_of(&Self::new(&self.url))
+    }
+
+    /// The same client on the connections of another one.
+    pub(crate) fn on_those_of(&self, other: &Self) -> Self {
+        Self {
+            http: other.http.clone(),
+            ..self.clone()
+        }
+    }
+
     pub(crate) fn with_header(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self

@@ -39,8 +39,13 @@ impl Container {
 
     /// One that has just been started, by another program if there is a `starter`.
     pub(crate) fn launch(arguments: &str, settings: &[(&str, &str)], starter: &[&str]) -> Self {
-        let folder = TempDir::new().unwrap();
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
+        Self::launch_at(address, arguments, settings, starter)
+    }
+
+    /// The same, at an address that nobody else listens at.
+    pub(crate) fn launch_at(address: SocketAddr, arguments: &str, settings: &[(&str, &str)], starter: &[&str]) -> Self {
+        let folder = TempDir::new().unwrap();
         let config = folder.path().join("nginx.conf");
         std::fs::write(&config, render(&format!("listen = \"{address}\"; {arguments}"))).unwrap();
         let runtime_dir = folder.path().join("run");

@@ -3,6 +3,7 @@
 
 mod client;
 mod container;
+mod pgbouncer;
 mod process;
 mod proxy;
 mod server;
@@ -11,6 +12,7 @@ mod usage;
 
 pub(crate) use client::{Answer, Client, PASSWORD};
 pub(crate) use container::{Container, evaluate, program, read_answer, render};
+pub(crate) use pgbouncer::{PgBouncer, PoolMode};
 pub(crate) use process::{ServerProcess, children_of, free_port, send_signal};
 pub(crate) use proxy::Proxy;
 pub(crate) use server::{SECRET, Storage, TestServer};

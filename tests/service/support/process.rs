@@ -8,6 +8,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
@@ -18,6 +19,7 @@ pub(crate) struct ServerProcess {
     child: Child,
     pub(crate) folder: TempDir,
     output: Arc<Mutex<VecDeque<String>>>,
+    is_read: watch::Sender<bool>,
     readers: Vec<JoinHandle<()>>,
 }
 
@@ -66,16 +68,23 @@ impl ServerProcess {
             .spawn()
             .unwrap();
         let output = Arc::default();
+        let is_read = watch::Sender::new(true);
         let readers = vec![
-            read(child.stdout.take().unwrap(), Arc::clone(&output)),
-            read(child.stderr.take().unwrap(), Arc::clone(&output)),
+            read(child.stdout.take().unwrap(), Arc::clone(&output), is_read.subscribe()),
+            read(child.stderr.take().unwrap(), Arc::clone(&output), is_read.subscribe()),
         ];
         Self {
             child,
             folder,
             output,
+            is_read,
             readers,
         }
+    }
+
+    /// Whether somebody reads what it prints. Nobody does by a pipe that fills up.
+    pub(crate) fn read_output(&self, is_read: bool) {
+        self.is_read.send_replace(is_read);
     }
 
     /// Everything that was printed so far, logs and messages alike.
@@ -127,11 +136,17 @@ impl ServerProcess {
     }
 }
 
-fn read(stream: impl AsyncRead + Unpin + Send + 'static, output: Arc<Mutex<VecDeque<String>>>) -> JoinHandle<()> {
+fn read(
+    stream: impl AsyncRead + Unpin + Send + 'static,
+    output: Arc<Mutex<VecDeque<String>>>,
+    mut is_read: watch::Receiver<bool>,
+) -> JoinHandle<()> {
     tokio::spawn(async move {
         let mut lines = BufReader::new(stream).lines();
         while let Ok(Some(line)) = lines.next_line().await {
             output.lock().unwrap().push_back(line);
+            // An error is a process that is not looked at any more.
+            let _ = is_read.wait_for(|is_read| *is_read).await;
         }
     })
 }
