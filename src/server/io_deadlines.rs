@@ -91,6 +91,11 @@ impl<S> IoDeadlines<S> {
     pub(super) fn with_unread(self, unread: Bytes) -> Self {
         Self { unread, ..self }
     }
+
+    /// The stream itself, without deadlines.
+    pub(super) fn into_inner(self) -> S {
+        self.stream
+    }
 }
 
 impl<S: AwaitReadable> IoDeadlines<S> {

@@ -4,7 +4,9 @@ mod accept;
 mod answer_body;
 mod connection;
 mod io_deadlines;
+mod lingering_close;
 mod listener;
+mod request_body;
 mod signals;
 
 pub(crate) use accept::serve_connections;

@@ -4,6 +4,7 @@
 //! different places are in `container/smuggling.rs`.
 
 mod connections;
+mod refusals;
 mod requests;
 
 use std::net::SocketAddr;
@@ -13,8 +14,38 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::support::{Container, Storage, TestServer};
+
 /// Longer than any deadline of the server or of nginx; only a connection that is never closed reaches it.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The server itself and behind nginx.
+struct Both {
+    server: TestServer,
+    container: Container,
+}
+
+impl Both {
+    async fn start() -> Self {
+        Self {
+            server: TestServer::start(Storage::SqliteAndMemory).await,
+            container: Container::start(&[]).await,
+        }
+    }
+
+    fn addresses(&self) -> [(&'static str, SocketAddr); 2] {
+        [
+            ("server", self.server.app.address.unwrap()),
+            ("nginx", self.container.address),
+        ]
+    }
+
+    async fn assert_serving(&self) {
+        for client in [self.server.client(), self.container.client()] {
+            assert_eq!(client.get("/hello").await.status, 200);
+        }
+    }
+}
 
 /// Sends bytes on a connection of their own and returns all that comes back until it is closed. To say that nothing
 /// more will come would end a request that should be refused, so that is not said.

@@ -2,49 +2,20 @@
 
 use std::fs;
 use std::io::Write;
-use std::net::SocketAddr;
 use std::path::Path;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::json;
 
-use super::{FAR_TOO_MUCH, exchange, exchange_without_end, status};
-use crate::support::{Client, Container, Storage, TestServer, Usage};
+use super::{Both, FAR_TOO_MUCH, exchange, exchange_without_end, status};
+use crate::support::{Client, Storage, TestServer, Usage};
 
 /// What would be a second request if the first ended where an attacker wants it to.
 const SMUGGLED: &str = "GET /hello?name=smuggled HTTP/1.1\r\nHost: x\r\n\r\n";
 
 const CHUNKED_POST: &str =
     "POST /login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
-
-/// The server itself and behind nginx.
-struct Both {
-    server: TestServer,
-    container: Container,
-}
-
-impl Both {
-    async fn start() -> Self {
-        Self {
-            server: TestServer::start(Storage::SqliteAndMemory).await,
-            container: Container::start(&[]).await,
-        }
-    }
-
-    fn addresses(&self) -> [(&'static str, SocketAddr); 2] {
-        [
-            ("server", self.server.app.address.unwrap()),
-            ("nginx", self.container.address),
-        ]
-    }
-
-    async fn assert_serving(&self) {
-        for client in [self.server.client(), self.container.client()] {
-            assert_eq!(client.get("/hello").await.status, 200);
-        }
-    }
-}
 
 /// RFC 9112, sections 6.1 and 11.2. The server does not rely on nginx to refuse these. A request that has both lengths
 /// is read by its chunks, and hyper (1.12) closes the connection after it.
@@ -114,8 +85,9 @@ async fn what_never_ends_is_refused_before_it_fills_any_memory() {
         for (whom, address) in both.addresses() {
             let (sent, answer) = exchange_without_end(address, beginning.as_bytes(), more.as_bytes()).await;
             assert!(sent < FAR_TOO_MUCH, "{whom} took {sent} bytes of a {what} without end");
+            // On a busy machine the request's deadline comes before the last of very many tiny chunks.
             assert!(
-                matches!(status(&answer), Some(413 | 414 | 431)),
+                matches!(status(&answer), Some(413 | 414 | 431 | 503)),
                 "{what}, {whom}: {answer}"
             );
         }
