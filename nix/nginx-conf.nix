@@ -233,6 +233,17 @@ in
         set $exposed_headers "X-Request-Id, Retry-After, RateLimit, RateLimit-Policy";
       }
 
+      # Whom the request is for: what its first line names, which then counts alone (RFC 9112, section 3.2.2), else the Host
+      # line. As sent, with its port: the server compares it with the Origin. HTTP/1.0 need not say; the server is asked
+      # in HTTP/1.1, which must, and gets a name that no page comes from (RFC 2606).
+      set $target_host $http_host;
+      if ($request ~ "^\S+ [A-Za-z]+://([^/?# ]+)") {
+        set $target_host $1;
+      }
+      if ($target_host = "") {
+        set $target_host unknown.invalid;
+      }
+
       # The headers that the server sets (src/http/mod.rs), on everything that does not come from it.
       add_header X-Request-Id $log_id always;
       add_header X-Content-Type-Options nosniff always;
@@ -258,8 +269,7 @@ in
         proxy_pass http://server;
         proxy_http_version 1.1;
         proxy_set_header Connection "";
-        # As sent, with its port: the server compares it with the Origin.
-        proxy_set_header Host $http_host;
+        proxy_set_header Host $target_host;
         proxy_set_header X-Forwarded-For $remote_addr;
         proxy_set_header X-Request-Id $log_id;
 

@@ -42,7 +42,7 @@ static SERVER: LazyLock<Server> = LazyLock::new(|| {
         ]);
         let app = App::start(&Config::from_options(&options).unwrap(), Clock::manual()).await.unwrap();
         let body = r#"{"username":"ada","password":"correct horse battery"}"#;
-        let request = format!("POST /register\ncontent-type: application/json\n\n{body}");
+        let request = format!("POST /register\nhost: x\ncontent-type: application/json\n\n{body}");
         let mut answer = app.pipeline.answer(parse(request.as_bytes()).unwrap(), Peer::Local).await;
         let cookie = answer.headers()["set-cookie"].to_str().unwrap().to_owned();
         let refresh_token = cookie.split(['=', ';']).nth(1).unwrap().to_owned();

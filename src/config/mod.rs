@@ -43,7 +43,7 @@ pub struct Config {
     pub cookie: CookieConfig,
     /// Which other origins may call the API.
     pub allowed_origins: AllowedOrigins,
-    /// Which peers' `X-Forwarded-For` is believed.
+    /// Which peers' `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
     pub trusted_proxies: Vec<IpNet>,
     /// Limits on attempts.
     pub rate_limits: RateLimitConfig,

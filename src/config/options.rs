@@ -81,8 +81,8 @@ pub struct Options {
     #[arg(long, env = "SESSION_LIFETIME_DAYS", default_value_t = 90, value_parser = clap::value_parser!(u16).range(1..=3650))]
     pub session_lifetime_days: u16,
 
-    /// Proxies whose X-Forwarded-For is believed, as CIDRs separated by commas. A range that is too wide lets clients
-    /// choose the address that rate limits see
+    /// Proxies whose X-Forwarded-For and X-Forwarded-Proto are believed, as CIDRs separated by commas. A range that is
+    /// too wide lets clients choose the address that rate limits see
     #[arg(long, env = "TRUSTED_PROXIES", default_value = "")]
     pub trusted_proxies: String,
 

@@ -1,9 +1,10 @@
-//! Whose request it is, seen through proxies.
+//! Whose request it is and how it was sent, seen through proxies.
 
 use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
 use poem::http::HeaderMap;
+use poem::http::uri::Scheme;
 
 /// Where a connection comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +21,7 @@ pub enum Peer {
 /// only as long as the one who appended is trusted. Whatever a client wrote there itself lies before that. `None` when
 /// a local proxy did not say.
 pub(super) fn client_address(peer: Peer, headers: &HeaderMap, trusted: &[IpNet]) -> Option<IpAddr> {
-    let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(&address));
+    let is_trusted = |address: IpAddr| is_trusted(address, trusted);
     let mut client = match peer {
         Peer::Address(address) => Some(address.to_canonical()),
         Peer::Local => None,
@@ -34,6 +35,32 @@ pub(super) fn client_address(peer: Peer, headers: &HeaderMap, trusted: &[IpNet])
         client = Some(address);
     }
     client
+}
+
+/// The scheme by which the client called, as a trusted proxy that it reached says in `X-Forwarded-Proto`. `None` when
+/// nobody says so: TLS may have ended at a proxy that is not known here.
+///
+/// nginx passes on what it gets, from anybody. That is enough for what depends on this: a page cannot set the header
+/// for a request to another origin without asking first, which is refused.
+pub(super) fn client_scheme(peer: Peer, headers: &HeaderMap, trusted: &[IpNet]) -> Option<Scheme> {
+    let is_trusted = match peer {
+        Peer::Address(address) => is_trusted(address.to_canonical(), trusted),
+        Peer::Local => true,
+    };
+    let mut lines = headers.get_all("x-forwarded-proto").iter();
+    // Where several proxies have said something, it is not known which of them the client reached.
+    let (line, None) = (lines.next()?, lines.next()) else {
+        return None;
+    };
+    match line.to_str().ok()? {
+        "http" if is_trusted => Some(Scheme::HTTP),
+        "https" if is_trusted => Some(Scheme::HTTPS),
+        _ => None,
+    }
+}
+
+fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
+    trusted.iter().any(|network| network.contains(&address))
 }
 
 /// An address, perhaps with brackets or a port, as proxies write it.
@@ -101,6 +128,26 @@ mod tests {
             "203.0.113.5"
         );
         assert_eq!(seen("10.0.0.1", &["203.0.113.5, unknown"], &trusted), "10.0.0.1");
+    }
+
+    #[test]
+    fn the_scheme_is_what_a_trusted_proxy_says_if_it_says_one() {
+        let scheme = |peer: &str, lines: &[&'static str]| {
+            let peer = peer.parse().map_or(Peer::Local, Peer::Address);
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append("x-forwarded-proto", HeaderValue::from_static(line));
+            }
+            client_scheme(peer, &headers, &["10.0.0.0/8".parse().unwrap()])
+        };
+        for peer in ["unix", "10.0.0.1", "::ffff:10.0.0.1"] {
+            assert_eq!(scheme(peer, &["https"]), Some(Scheme::HTTPS));
+            assert_eq!(scheme(peer, &["http"]), Some(Scheme::HTTP));
+            for unclear in [&[][..], &["https,http"], &["https", "http"], &["wss"], &[""]] {
+                assert_eq!(scheme(peer, unclear), None, "{unclear:?}");
+            }
+        }
+        assert_eq!(scheme("203.0.113.5", &["https"]), None);
     }
 
     proptest! {

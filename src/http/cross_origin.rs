@@ -3,10 +3,12 @@
 use poem::http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
     ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD,
-    HOST, ORIGIN, VARY,
+    ORIGIN, VARY,
 };
+use poem::http::uri::Scheme;
 use poem::http::{HeaderMap, HeaderValue, Method, StatusCode};
 
+use super::host::Host;
 use crate::config::AllowedOrigins;
 use crate::problem::Problem;
 
@@ -28,24 +30,43 @@ pub(super) enum Origin {
     Foreign,
 }
 
+/// Where a request was sent to, as far as that is known here.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Target<'a> {
+    pub(super) host: Option<&'a Host>,
+    pub(super) scheme: Option<&'a Scheme>,
+}
+
+impl Target<'_> {
+    /// Whether a page of `origin` was served from here. Where the scheme is not known, either is taken: without
+    /// `X-Forwarded-Proto` a page that was sent in plain text passes for the same page over TLS, with those browsers only
+    /// that send no `Sec-Fetch-Site` (Safari before 16.4).
+    fn is_origin(self, origin: &str) -> bool {
+        let Some((scheme, authority)) = origin.split_once("://") else {
+            return false;
+        };
+        let is_scheme = match self.scheme {
+            Some(known) => scheme == known.as_str(),
+            None => matches!(scheme, "http" | "https"),
+        };
+        is_scheme && self.host.is_some_and(|host| host.is_of_origin(scheme, authority))
+    }
+}
+
 /// Reads the origin from the headers that only a browser sets and that pages cannot forge (OWASP ASVS 3.5.1).
-pub(super) fn origin_of(headers: &HeaderMap, allowed: &AllowedOrigins) -> Origin {
+pub(super) fn origin_of(headers: &HeaderMap, target: Target<'_>, allowed: &AllowedOrigins) -> Origin {
     // What is no text is no origin of ours.
     let text = |value| HeaderValue::to_str(value).unwrap_or("?");
-    if let Some(value) = headers.get(ORIGIN) {
-        // TLS may have ended at a proxy, so the scheme that the browser used is not known here, only the host is.
-        let authority = text(value).split_once("://").map(|(_, authority)| authority);
-        return if allowed.contains(text(value)) {
-            Origin::Allowed(value.clone())
-        } else if authority.is_some() && authority == headers.get(HOST).map(text) {
-            Origin::Own
-        } else {
-            Origin::Foreign
-        };
+    let origin = headers.get(ORIGIN);
+    if let Some(origin) = origin.filter(|origin| allowed.contains(text(origin))) {
+        return Origin::Allowed(origin.clone());
     }
     match headers.get("sec-fetch-site").map(text) {
-        None | Some("same-origin" | "none") => Origin::Own,
-        Some(_) => Origin::Foreign,
+        // The browser has compared scheme, host and port itself, whatever a proxy has made of the Host since. It says so
+        // over TLS and to localhost only.
+        Some("same-origin") => Origin::Own,
+        None | Some("none") if origin.is_none_or(|origin| target.is_origin(text(origin))) => Origin::Own,
+        _ => Origin::Foreign,
     }
 }
 

@@ -3,6 +3,7 @@
 mod client_address;
 mod cross_origin;
 mod errors;
+mod host;
 mod request_id;
 mod routes;
 
@@ -26,6 +27,8 @@ use crate::config::{AllowedOrigins, Config, Environment};
 use crate::draining::Draining;
 use crate::problem::Problem;
 use crate::telemetry::{ACCESS_LOG, Metrics};
+use cross_origin::{Origin, Target};
+use host::Host;
 use routes::Route;
 
 /// A request that takes longer is given up: less than nginx' proxy_read_timeout (15 s) and the load balancer's idle
@@ -81,7 +84,7 @@ impl Pipeline {
         request.extensions_mut().insert(context.clone());
 
         let span = tracing::info_span!("request", request_id = %id);
-        let mut response = self.respond(request, route, &path, &id).instrument(span).await;
+        let mut response = self.respond(request, peer, route, &path, &id).instrument(span).await;
         self.add_headers(&mut response, &id);
         // While draining, clients are moved to another instance one request at a time.
         if self.draining.has_begun() {
@@ -108,22 +111,26 @@ impl Pipeline {
     }
 
     /// The guards, in order, then the handler.
-    async fn respond(&self, request: Request, route: &Route, path: &str, id: &str) -> Response {
-        let origin = cross_origin::origin_of(request.headers(), &self.allowed_origins);
+    async fn respond(&self, request: Request, peer: Peer, route: &Route, path: &str, id: &str) -> Response {
+        let host = Host::of(&request);
+        let scheme = client_address::client_scheme(peer, request.headers(), &self.trusted_proxies);
+        let target = Target {
+            host: host.as_ref().ok().and_then(Option::as_ref),
+            scheme: scheme.as_ref(),
+        };
+        let origin = cross_origin::origin_of(request.headers(), target, &self.allowed_origins);
         let is_preflight = cross_origin::is_preflight(request.method(), request.headers());
-        let result = self.guarded(request, route, &origin).await;
+        let result = match host {
+            Ok(_) => self.guarded(request, route, &origin).await,
+            Err(problem) => Err(problem),
+        };
         let mut response = result.unwrap_or_else(|problem| problem.into_response_for(path, id));
         let methods = is_preflight.then_some(route.allow.as_str());
         cross_origin::permit(origin, methods, response.headers_mut());
         response
     }
 
-    async fn guarded(
-        &self,
-        request: Request,
-        route: &Route,
-        origin: &cross_origin::Origin,
-    ) -> Result<Response, Problem> {
+    async fn guarded(&self, request: Request, route: &Route, origin: &Origin) -> Result<Response, Problem> {
         if !route.is_known() {
             return Err(errors::not_found());
         }

@@ -15,9 +15,8 @@ fn pipeline(endpoint: BoxEndpoint<'static>) -> Pipeline {
 }
 
 async fn get(pipeline: &Pipeline) -> (Response, serde_json::Value) {
-    let mut response = pipeline
-        .answer(Request::builder().uri_str("/x").finish(), Peer::Local)
-        .await;
+    let request = Request::builder().uri_str("/x").header("host", "x").finish();
+    let mut response = pipeline.answer(request, Peer::Local).await;
     let problem = response.take_body().into_json().await.unwrap();
     (response, problem)
 }
@@ -75,6 +74,7 @@ async fn a_body_may_say_that_it_has_as_many_bytes_as_the_limit_and_not_one_more(
     for (length, status) in [(MAX_BODY_BYTES, 200), (MAX_BODY_BYTES + 1, 413)] {
         let request = Request::builder()
             .uri_str("/x")
+            .header("host", "x")
             .header("content-length", length)
             .finish();
         assert_eq!(pipeline.answer(request, Peer::Local).await.status(), status, "{length}");

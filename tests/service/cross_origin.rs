@@ -2,7 +2,7 @@
 
 use reqwest::Method;
 
-use crate::support::{Client, PASSWORD, Storage, TestServer, on_both_storages};
+use crate::support::{Client, Container, PASSWORD, Storage, TestServer, on_both_storages};
 
 const ALLOWED: &str = "http://localhost:5173";
 const FOREIGN: &str = "https://evil.example";
@@ -10,6 +10,7 @@ const FOREIGN: &str = "https://evil.example";
 on_both_storages! {
     a_foreign_page_cannot_refresh_or_sign_out_with_the_users_cookie,
     an_allowed_page_and_the_servers_own_pages_can_refresh,
+    a_page_of_which_the_browser_says_that_it_is_the_servers_own_is_believed,
     permissions_are_given_to_exact_origins_and_never_to_all,
     a_preflight_tells_an_allowed_page_what_it_may_send,
     state_is_changed_by_post_and_delete_only,
@@ -31,7 +32,11 @@ async fn a_foreign_page_cannot_refresh_or_sign_out_with_the_users_cookie(server:
         vec![("origin", "http://localhost:5173.evil.example")],
         vec![("sec-fetch-site", "cross-site")],
         vec![("sec-fetch-site", "same-site")],
-        vec![("origin", FOREIGN), ("sec-fetch-site", "same-origin")],
+        vec![("origin", FOREIGN), ("sec-fetch-site", "cross-site")],
+        vec![("origin", FOREIGN), ("sec-fetch-site", "none")],
+        vec![("origin", server.url.as_str()), ("sec-fetch-site", "cross-site")],
+        vec![("origin", server.url.as_str()), ("sec-fetch-site", "same-site")],
+        vec![("sec-fetch-site", "same-origin, cross-site")],
     ] {
         let page = of_page(&client, &headers);
         for path in ["/refresh", "/logout", "/logout-all"] {
@@ -62,6 +67,49 @@ async fn an_allowed_page_and_the_servers_own_pages_can_refresh(server: TestServe
     ] {
         let answer = of_page(&client, &headers).send(Method::POST, "/refresh").await;
         assert_eq!(answer.status, 200, "{headers:?}: {answer:?}");
+    }
+}
+
+/// F12: a proxy may have made something else of the Host. The browser has compared the two before, and no page can write
+/// this header.
+async fn a_page_of_which_the_browser_says_that_it_is_the_servers_own_is_believed(server: TestServer) {
+    let client = server.signed_up("ada").await;
+    let behind_a_proxy = [
+        ("host", "10.0.0.5:8080"),
+        ("origin", "https://api.example.com"),
+        ("sec-fetch-site", "same-origin"),
+    ];
+    let page = of_page(&client, &behind_a_proxy);
+    assert_eq!(page.send(Method::POST, "/refresh").await.status, 200);
+    let mut page = of_page(&server.client(), &behind_a_proxy);
+    assert_eq!(page.login("ada", PASSWORD).await.status, 200);
+}
+
+/// H5: an attacker on the network can write pages that come in plain text from the same name.
+#[tokio::test]
+async fn a_page_of_another_scheme_is_foreign_where_a_trusted_proxy_says_how_the_client_called() {
+    let trusting = TestServer::start_with(Storage::SqliteAndMemory, &["--trusted-proxies=127.0.0.0/8"]).await;
+    let distrusting = TestServer::start(Storage::SqliteAndMemory).await;
+    for (server, origin, forwarded, expected) in [
+        (&trusting, "https://api.example.com", Some("https"), 200),
+        (&trusting, "http://api.example.com", Some("https"), 403),
+        (&trusting, "http://api.example.com", Some("http"), 200),
+        (&trusting, "https://api.example.com", Some("http"), 403),
+        // A port may be written or not.
+        (&trusting, "https://api.example.com:443", Some("https"), 200),
+        (&trusting, "https://api.example.com:80", Some("https"), 403),
+        // Nobody says, or nobody who is known: TLS may have ended at a proxy.
+        (&trusting, "https://api.example.com", None, 200),
+        (&trusting, "http://api.example.com", None, 200),
+        (&trusting, "ftp://api.example.com", None, 403),
+        (&distrusting, "http://api.example.com", Some("https"), 200),
+    ] {
+        let mut page = of_page(&server.client(), &[("host", "api.example.com"), ("origin", origin)]);
+        if let Some(scheme) = forwarded {
+            page = page.with_header("x-forwarded-proto", scheme);
+        }
+        let answer = page.send(Method::POST, "/logout").await;
+        assert_eq!(answer.status, expected, "{origin} {forwarded:?}: {answer:?}");
     }
 }
 
@@ -136,6 +184,22 @@ async fn state_is_changed_by_post_and_delete_only(server: TestServer) {
         );
     }
     assert_eq!(client.me().await.status, 200);
+}
+
+/// H5, through nginx, which passes on what the load balancer says.
+#[tokio::test]
+async fn behind_nginx_a_page_of_another_scheme_is_foreign_too() {
+    let container = Container::start(&[]).await;
+    for (scheme, expected) in [("https", 200), ("http", 403)] {
+        let origin = format!("{scheme}://api.example.com");
+        let headers = [
+            ("host", "api.example.com"),
+            ("origin", origin.as_str()),
+            ("x-forwarded-proto", "https"),
+        ];
+        let page = of_page(&container.client(), &headers);
+        assert_eq!(page.send(Method::POST, "/logout").await.status, expected, "{origin}");
+    }
 }
 
 /// R8: production trusts no origin that it was not told.

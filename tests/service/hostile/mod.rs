@@ -4,6 +4,7 @@
 //! different places are in `container/smuggling.rs`.
 
 mod connections;
+mod hosts;
 mod refusals;
 mod requests;
 
