@@ -96,6 +96,15 @@ pub(super) fn invalid_access_token() -> Problem {
     .with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
 }
 
+/// 400: a cookie of ours with a value that we never set.
+pub(super) fn unreadable_cookie(name: &str) -> Problem {
+    Problem::new(
+        StatusCode::BAD_REQUEST,
+        "unreadable_cookie",
+        format!("The cookie {name} cannot be read, so nothing was done. Delete it, and sign in again if need be."),
+    )
+}
+
 /// 429 with `Retry-After` and the RateLimit fields of draft-ietf-httpapi-ratelimit-headers.
 fn rate_limited(refusal: &Refusal) -> Problem {
     let list = |item: fn(&Limit) -> String| refusal.limits.iter().map(item).collect::<Vec<_>>().join(", ");

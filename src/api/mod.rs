@@ -2,6 +2,7 @@
 
 mod accounts;
 mod context;
+mod cookies;
 mod document;
 mod errors;
 mod hello;

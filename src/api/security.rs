@@ -8,9 +8,11 @@ use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
 use super::RequestContext;
 use super::State;
-use super::errors::invalid_access_token;
+use super::cookies::Cookie;
+use super::errors::{invalid_access_token, unreadable_cookie};
 use crate::auth::{AuthError, Identity};
 use crate::config::{CookieConfig, SameSite};
+use crate::problem::Problem;
 
 /// The refresh cookie's name where it is secure: browsers accept `__Host-` only with `Secure`, `Path=/` and no
 /// `Domain`, so no other host or plain-text page can set it (R6).
@@ -21,10 +23,10 @@ const PLAIN_COOKIE: &str = "refresh_token";
 /// The token of an `Authorization: Bearer` header, not yet verified.
 pub(super) struct BearerToken(String);
 
-/// The refresh tokens that came as cookies, not yet verified: the one that counts first.
+/// The refresh tokens that came as cookies, not yet verified.
 pub(super) struct RefreshCookie {
-    secure: Option<String>,
-    plain: Option<String>,
+    secure: Cookie,
+    plain: Cookie,
 }
 
 impl State {
@@ -35,12 +37,20 @@ impl State {
         Ok(identity)
     }
 
-    /// The refresh token of the cookie that this server sets.
-    pub(super) fn refresh_token<'a>(&self, cookie: &'a RefreshCookie) -> Option<&'a str> {
-        if self.cookie.secure {
-            cookie.secure.as_deref()
+    /// The refresh token of the cookie that this server sets; `None` when there is none.
+    ///
+    /// # Errors
+    /// 400 `unreadable_cookie` when there is one that cannot be read: nobody knows whose session it is.
+    pub(super) fn refresh_token<'a>(&self, cookies: &'a RefreshCookie) -> Result<Option<&'a str>, Problem> {
+        let (name, cookie) = if self.cookie.secure {
+            (SECURE_COOKIE, &cookies.secure)
         } else {
-            cookie.plain.as_deref()
+            (PLAIN_COOKIE, &cookies.plain)
+        };
+        match cookie {
+            Cookie::Missing => Ok(None),
+            Cookie::Text(token) => Ok(Some(token)),
+            Cookie::Unreadable => Err(unreadable_cookie(name)),
         }
     }
 
@@ -68,12 +78,6 @@ fn set_cookie(config: CookieConfig, value: &str, max_age: i64) -> String {
         SameSite::None => "None",
     };
     format!("{name}={value}; Path=/; Max-Age={max_age}; HttpOnly; SameSite={same_site}{secure}")
-}
-
-fn cookie(request: &Request, name: &str) -> Option<String> {
-    let lines = request.headers().get_all(header::COOKIE).iter();
-    let mut pairs = lines.flat_map(|line| line.to_str().unwrap_or_default().split(';'));
-    pairs.find_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('=').map(str::to_owned))
 }
 
 fn bearer_token(request: &Request) -> Option<String> {
@@ -130,8 +134,8 @@ impl<'a> ApiExtractor<'a> for RefreshCookie {
 
     async fn from_request(request: &'a Request, _: &mut RequestBody, _: ExtractParamOptions<()>) -> Result<Self> {
         Ok(Self {
-            secure: cookie(request, SECURE_COOKIE),
-            plain: cookie(request, PLAIN_COOKIE),
+            secure: Cookie::of(request, SECURE_COOKIE),
+            plain: Cookie::of(request, PLAIN_COOKIE),
         })
     }
 }
@@ -162,15 +166,5 @@ mod tests {
         };
         let cookie = "__Host-refresh_token=t; Path=/; Max-Age=60; HttpOnly; SameSite=Strict; Secure";
         assert_eq!(set_cookie(config, "t", 60), cookie);
-    }
-
-    #[test]
-    fn a_cookie_is_found_among_others_by_its_exact_name() {
-        let request = Request::builder()
-            .header("cookie", "a=1; xrefresh_token=2; refresh_tokens=3")
-            .header("cookie", "refresh_token=4==; b=5")
-            .finish();
-        assert_eq!(cookie(&request, PLAIN_COOKIE).as_deref(), Some("4=="));
-        assert_eq!(cookie(&request, SECURE_COOKIE), None);
     }
 }

@@ -105,6 +105,7 @@ documented_errors! {
 documented_errors! {
     /// Why nobody was signed out.
     LogoutError {
+        400 => "The refresh cookie cannot be read, so nobody was signed out",
         403 => "The request comes from a page of another origin",
     }
 }
@@ -139,7 +140,8 @@ impl SessionsApi {
         cookie: RefreshCookie,
         context: RequestContext,
     ) -> Result<RefreshResponse, RefreshError> {
-        let token = state.refresh_token(&cookie);
+        // One that cannot be read renews no more than none.
+        let token = state.refresh_token(&cookie).unwrap_or_default();
         let signed_in = state.auth.refresh(token, context.client_address()).await?;
         context.identify(signed_in.user.id);
         let cookie = state.cookie_for(&signed_in);
@@ -151,7 +153,7 @@ impl SessionsApi {
     /// Ends the session of the refresh cookie. Works with an expired access token, and twice.
     #[oai(path = "/logout", method = "post", operation_id = "logout")]
     async fn logout(&self, state: Data<&Arc<State>>, cookie: RefreshCookie) -> Result<LogoutResponse, LogoutError> {
-        state.auth.logout(state.refresh_token(&cookie)).await?;
+        state.auth.logout(state.refresh_token(&cookie)?).await?;
         Ok(LogoutResponse::LoggedOut(
             Json(Message::new("logged out")),
             state.clear_cookie(),

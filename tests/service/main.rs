@@ -11,6 +11,7 @@ mod accounts;
 mod cleanup;
 mod container;
 mod contract;
+mod cookies;
 mod cross_origin;
 mod degradation;
 mod hostile;
