@@ -205,7 +205,7 @@ in
     # length and stay as they are, so their size tells nothing about them (BREACH).
     gzip on;
     gzip_min_length 1024;
-    gzip_types application/json application/problem+json application/openmetrics-text;
+    gzip_types application/json application/problem+json application/openmetrics-text text/plain;
     gzip_vary on;
     gzip_proxied any;
 

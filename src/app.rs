@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use poem::http::header;
 use poem::{Request, Response};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
@@ -118,7 +117,7 @@ impl App {
         };
         app.serve(listener, answer, config.max_connections);
         if let Some(listener) = metrics_listener {
-            let answer = move |request, _peer| std::future::ready(answer_scraper(&request, &metrics));
+            let answer = move |request, _peer| std::future::ready(api::answer_scraper(&request, &metrics));
             app.serve(listener, answer, MAX_METRICS_CONNECTIONS);
         }
         Ok(app)
@@ -169,21 +168,6 @@ impl App {
             .close(deadline.saturating_duration_since(Instant::now()))
             .await;
         tracing::info!("stopped");
-    }
-}
-
-/// Metrics for whoever can reach the address; nothing else.
-fn answer_scraper(request: &Request, metrics: &Metrics) -> Response {
-    if request.uri().path() != "/metrics" {
-        return Response::builder()
-            .status(poem::http::StatusCode::NOT_FOUND)
-            .body("metrics are at /metrics\n");
-    }
-    match metrics.encode() {
-        Ok((media_type, text)) => Response::builder().header(header::CONTENT_TYPE, media_type).body(text),
-        Err(_) => Response::builder()
-            .status(poem::http::StatusCode::INTERNAL_SERVER_ERROR)
-            .finish(),
     }
 }
 

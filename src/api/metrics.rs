@@ -1,8 +1,7 @@
-//! What the server does, for people: totals as JSON, or everything as OpenMetrics text.
+//! What the server does, for people: totals as JSON, or everything as text.
 
 use std::sync::Arc;
 
-use poem::http::header;
 use poem::web::Data;
 use poem::{FromRequest, Request, RequestBody};
 use poem_openapi::payload::{Json, PlainText};
@@ -10,11 +9,12 @@ use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object, OpenApi, ResponseContent};
 
 use super::RequestContext;
+use super::accept::Accept;
 use super::errors::documented_errors;
 use super::security::BearerToken;
 use super::{State, Tag};
 use crate::problem::Problem;
-use crate::telemetry::{LATENCY_BOUNDS, ProcessUsage, Totals};
+use crate::telemetry::{LATENCY_BOUNDS, ProcessUsage, TextFormat, Totals};
 
 pub(super) struct MetricsApi;
 
@@ -69,17 +69,19 @@ struct Bucket {
 
 #[derive(ApiResponse)]
 enum MetricsResponse {
-    /// Totals, or OpenMetrics text when `Accept` asks for it
+    /// Totals, or everything as text when `Accept` asks for it
     #[oai(status = 200)]
     Told(MetricsContent),
 }
 
-/// One response with two media types: two responses of the same status would hide one another in the document.
+/// One response with several media types: responses of the same status would hide one another in the document.
 #[derive(ResponseContent)]
 enum MetricsContent {
     Summary(Json<Summary>),
     #[oai(content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8")]
     OpenMetrics(PlainText<String>),
+    #[oai(content_type = "text/plain; version=0.0.4; charset=utf-8")]
+    Prometheus(PlainText<String>),
 }
 
 documented_errors! {
@@ -89,15 +91,18 @@ documented_errors! {
     }
 }
 
-/// Whether the request prefers the text that scrapers read.
-struct WantsText(bool);
+/// The text that the request prefers to the totals.
+struct WantedText(Option<TextFormat>);
 
-impl<'a> FromRequest<'a> for WantsText {
+impl<'a> FromRequest<'a> for WantedText {
     async fn from_request(request: &'a Request, _body: &mut RequestBody) -> poem::Result<Self> {
-        let accept = request.header(header::ACCEPT).unwrap_or_default();
-        Ok(Self(
-            accept.contains("openmetrics-text") || accept.contains("text/plain"),
-        ))
+        let text = |format: TextFormat| (Some(format), format.media_type());
+        let offers = [
+            (None, "application/json"),
+            text(TextFormat::OpenMetrics),
+            text(TextFormat::Prometheus),
+        ];
+        Ok(Self(Accept::of(request).choose(offers).flatten()))
     }
 }
 
@@ -112,15 +117,20 @@ impl MetricsApi {
         state: Data<&Arc<State>>,
         token: BearerToken,
         context: RequestContext,
-        wants_text: WantsText,
+        wanted: WantedText,
     ) -> Result<MetricsResponse, MetricsError> {
         state.identify(&token, &context).await?;
-        let content = if wants_text.0 {
-            let (_media_type, text) = state.metrics.encode().map_err(|_| Problem::internal())?;
-            MetricsContent::OpenMetrics(PlainText(text))
-        } else {
-            let summary = Summary::new(&state.metrics.totals(), ProcessUsage::now());
-            MetricsContent::Summary(Json(summary))
+        let text = |format| {
+            state
+                .metrics
+                .encode(format)
+                .map_err(|_| Problem::internal())
+                .map(PlainText)
+        };
+        let content = match wanted.0 {
+            Some(TextFormat::OpenMetrics) => MetricsContent::OpenMetrics(text(TextFormat::OpenMetrics)?),
+            Some(TextFormat::Prometheus) => MetricsContent::Prometheus(text(TextFormat::Prometheus)?),
+            None => MetricsContent::Summary(Json(Summary::new(&state.metrics.totals(), ProcessUsage::now()))),
         };
         Ok(MetricsResponse::Told(content))
     }
@@ -183,12 +193,15 @@ mod tests {
     use poem::IntoResponse;
 
     use super::*;
-    use crate::telemetry::Metrics;
 
     #[test]
-    fn the_text_has_the_media_type_that_scrapers_get_elsewhere() {
-        let (media_type, text) = Metrics::default().encode().unwrap();
-        let response = MetricsContent::OpenMetrics(PlainText(text)).into_response();
-        assert_eq!(response.content_type(), Some(media_type));
+    fn the_texts_have_the_media_types_that_scrapers_get_elsewhere() {
+        let text = || PlainText(String::new());
+        for (content, format) in [
+            (MetricsContent::OpenMetrics(text()), TextFormat::OpenMetrics),
+            (MetricsContent::Prometheus(text()), TextFormat::Prometheus),
+        ] {
+            assert_eq!(content.into_response().content_type(), Some(format.media_type()));
+        }
     }
 }

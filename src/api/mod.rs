@@ -1,5 +1,6 @@
 //! The HTTP contract: one file for each tag of the OpenAPI document.
 
+mod accept;
 mod accounts;
 mod context;
 mod cookies;
@@ -9,6 +10,7 @@ mod hello;
 mod input;
 mod metrics;
 mod pages;
+mod scrape;
 mod security;
 mod sessions;
 mod status;
@@ -23,6 +25,7 @@ pub use context::RequestContext;
 pub use document::openapi_json;
 pub(crate) use document::served_paths;
 pub(crate) use input::{MAX_BODY_BYTES, body_too_large, unsupported_media_type};
+pub(crate) use scrape::answer_scraper;
 
 use crate::auth::Auth;
 use crate::cache::Cache;

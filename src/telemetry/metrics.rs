@@ -1,4 +1,4 @@
-//! Metrics, as OpenMetrics text for scrapers and as a few totals for people.
+//! Metrics, as text for scrapers and as a few totals for people.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,11 +15,9 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
+use super::exposition::{TextFormat, prometheus_text};
 use super::latency::{LATENCY_BOUNDS, LatencyCounter, LatencySnapshot};
 use super::process::ProcessUsage;
-
-/// The media type of [`Metrics::encode`].
-const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Every metric of the server. One for each server; tests have several in a process.
 #[derive(Debug)]
@@ -166,14 +164,17 @@ impl Metrics {
         self.lock_registry().register_collector(Box::new(collector));
     }
 
-    /// All metrics as OpenMetrics text, with its media type.
+    /// All metrics as text.
     ///
     /// # Errors
     /// When a metric cannot be formatted, which is a defect.
-    pub fn encode(&self) -> Result<(&'static str, String), fmt::Error> {
+    pub fn encode(&self, format: TextFormat) -> Result<String, fmt::Error> {
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &self.lock_registry())?;
-        Ok((OPENMETRICS, text))
+        Ok(match format {
+            TextFormat::OpenMetrics => text,
+            TextFormat::Prometheus => prometheus_text(&text),
+        })
     }
 
     /// The totals at this moment.

@@ -1,5 +1,6 @@
 //! What the server tells about itself: log lines and metrics.
 
+mod exposition;
 mod json_line;
 mod latency;
 mod log;
@@ -7,6 +8,7 @@ mod log_output;
 mod metrics;
 mod process;
 
+pub use exposition::TextFormat;
 pub use latency::{LATENCY_BOUNDS, LatencySnapshot};
 pub use log::init as init_logs;
 pub use log_output::{ACCESS_LOG, LogLine, LogOutput};

@@ -18,6 +18,7 @@ mod hostile;
 mod instances;
 mod interruptions;
 mod limits;
+mod metrics;
 mod migrations;
 mod observability;
 mod refresh;

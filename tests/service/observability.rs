@@ -143,17 +143,7 @@ async fn metrics_are_text_on_their_own_address_and_totals_behind_a_token() {
     assert_eq!(client.me().await.status, 200);
     assert_eq!(server.client().me().await.status, 401);
 
-    let scrape = || async {
-        let url = format!("http://{}/metrics", server.app.metrics_address.unwrap());
-        let response = reqwest::get(url).await.unwrap();
-        assert!(
-            response.headers()["content-type"]
-                .to_str()
-                .unwrap()
-                .starts_with("application/openmetrics-text")
-        );
-        response.text().await.unwrap()
-    };
+    let scrape = || async { server.scrape("application/openmetrics-text").await.text };
     let text = scrape().await;
     for line in [
         r#"http_requests_total{method="GET",route="/hello",status="2xx"} 2"#,

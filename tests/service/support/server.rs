@@ -7,7 +7,7 @@ use slipway::clock::Clock;
 use slipway::config::{Config, Options};
 use tempfile::TempDir;
 
-use super::{Client, fresh_database, fresh_key_prefix, redis_url};
+use super::{Answer, Client, fresh_database, fresh_key_prefix, redis_url};
 
 /// Signs the tokens of all test servers.
 pub(crate) const SECRET: &str = "a secret of tests, of more than 32 bytes";
@@ -96,6 +96,23 @@ impl TestServer {
         let answer = client.register(username).await;
         assert_eq!(answer.status, 201, "{answer:?}");
         client
+    }
+
+    /// Asks METRICS_LISTEN for `/metrics`, preferring what `accept` says.
+    pub(crate) async fn scrape(&self, accept: &str) -> Answer {
+        let url = format!("http://{}", self.app.metrics_address.unwrap());
+        let answer = Client::new(&url).with_header("accept", accept).get("/metrics").await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer
+    }
+
+    /// Password hashes that the server has computed so far.
+    pub(crate) async fn password_hashes(&self) -> u64 {
+        let text = self.scrape("text/plain").await.text;
+        let count = text
+            .lines()
+            .find_map(|line| line.strip_prefix("password_hashes_total "));
+        count.unwrap_or_else(|| panic!("no count in {text}")).parse().unwrap()
     }
 
     pub(crate) fn step_seconds(&self, seconds: i64) {
