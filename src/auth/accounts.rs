@@ -66,8 +66,12 @@ impl Auth {
         .await?;
         let user = self.store.user_by_name(&username.key()).await?;
         let stored = user.as_ref().map(|user| user.password_hash.as_str());
-        let verdict = self.passwords.verify(password.expose(), stored).await?;
-        let (Some(mut user), true) = (user, verdict != Verdict::Wrong) else {
+        let verdict = self.passwords.verify(password, stored).await?;
+        if verdict == Verdict::Unverifiable {
+            self.record("login", "unverifiable_hash", user.map(|user| user.id));
+            return Err(AuthError::InvalidCredentials);
+        }
+        let (Some(mut user), true) = (user, verdict.is_right()) else {
             self.record("login", "invalid_credentials", None);
             return Err(AuthError::InvalidCredentials);
         };
@@ -104,11 +108,8 @@ impl Auth {
         })
         .await?;
         let user = self.user(identity).await?;
-        let verdict = self
-            .passwords
-            .verify(current.expose(), Some(&user.password_hash))
-            .await?;
-        if verdict == Verdict::Wrong {
+        let verdict = self.passwords.verify(current, Some(&user.password_hash)).await?;
+        if !verdict.is_right() {
             self.record("password", "wrong_password", Some(user.id));
             return Err(AuthError::WrongPassword);
         }
@@ -153,7 +154,7 @@ impl Auth {
             return Ok(());
         }
         // Another sign-in may have replaced the hash by a stronger one of the same password.
-        if self.passwords.verify(password.expose(), stored.as_deref()).await? != Verdict::Wrong {
+        if self.passwords.verify(password, stored.as_deref()).await?.is_right() {
             return Ok(());
         }
         self.store.revoke_session(session.id, self.clock.now()).await?;

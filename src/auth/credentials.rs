@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::Deserialize;
+use unicode_normalization::UnicodeNormalization;
 
 /// A username: 3 to 64 letters, digits, `.`, `_` or `-`, without the blanks around it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -42,10 +43,15 @@ impl TryFrom<String> for Username {
 }
 
 /// A new or typed password: 8 to 128 characters (Unicode code points) of any script, never cut short (OWASP ASVS
-/// 6.2.1, 6.2.8, 6.2.9; NIST SP 800-63B counts code points).
+/// 6.2.1, 6.2.8, 6.2.9; NIST SP 800-63B counts code points), prepared as RFC 8265, section 4.2 (OpaqueString) says, so
+/// that it is the same on every keyboard: what a Mac types as `u` and a combining diaeresis is `ü` elsewhere.
 #[derive(Clone, Deserialize)]
 #[serde(try_from = "String")]
-pub struct Password(String);
+pub struct Password {
+    prepared: String,
+    /// As it was typed, where that is something else.
+    typed: Option<String>,
+}
 
 impl Password {
     /// The fewest characters.
@@ -55,7 +61,13 @@ impl Password {
 
     /// The password itself; never log what this returns.
     pub fn expose(&self) -> &str {
-        &self.0
+        &self.prepared
+    }
+
+    /// The password as it was typed, where preparing it changed it: of that a hash was made before passwords were
+    /// prepared. Never log what this returns.
+    pub fn expose_as_typed(&self) -> Option<&str> {
+        self.typed.as_deref()
     }
 }
 
@@ -63,12 +75,29 @@ impl TryFrom<String> for Password {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        if (Self::MIN_CHARACTERS..=Self::MAX_CHARACTERS).contains(&text.chars().count()) {
-            Ok(Self(text))
-        } else {
-            Err("must be 8 to 128 characters")
+        let prepared = prepare(&text);
+        if !(Self::MIN_CHARACTERS..=Self::MAX_CHARACTERS).contains(&prepared.chars().count()) {
+            return Err("must be 8 to 128 characters");
         }
+        let typed = (prepared != text).then_some(text);
+        Ok(Self { prepared, typed })
     }
+}
+
+/// RFC 8265, section 4.2.2: other spaces become the ASCII one, and the whole is brought into NFC. (Not NFKC, which would
+/// take different passwords for the same.) What the RFC would refuse, such as control characters, passes: it was taken
+/// before, and makes no password weaker.
+fn prepare(text: &str) -> String {
+    if text.is_ascii() {
+        return text.to_owned();
+    }
+    let is_space = |c| {
+        matches!(
+            c,
+            '\u{a0}' | '\u{1680}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}'
+        )
+    };
+    text.chars().map(|c| if is_space(c) { ' ' } else { c }).nfc().collect()
 }
 
 impl fmt::Debug for Password {
@@ -112,5 +141,46 @@ mod tests {
         for refused in ["1234567", "", &"a".repeat(129)] {
             assert!(Password::try_from(refused.to_owned()).is_err(), "{refused}");
         }
+    }
+
+    fn password(text: &str) -> Password {
+        Password::try_from(text.to_owned()).unwrap()
+    }
+
+    /// F14, NIST SP 800-63B-4, section 3.1.1.2.
+    #[test]
+    fn a_password_is_one_in_every_form_of_its_characters_and_with_every_space() {
+        let (composed, decomposed) = (
+            password("Gr\u{fc}\u{df}e-\u{e9} 1"),
+            password("Gru\u{308}\u{df}e-e\u{301}\u{a0}1"),
+        );
+        assert_eq!(composed.expose(), decomposed.expose());
+        assert_eq!(composed.expose_as_typed(), None);
+        assert_eq!(decomposed.expose_as_typed(), Some("Gru\u{308}\u{df}e-e\u{301}\u{a0}1"));
+        assert_eq!(
+            password("a\u{3000}b\u{2003}c\u{202f}d\u{205f}e\u{1680}f").expose(),
+            "a b c d e f"
+        );
+    }
+
+    /// Those that only look alike, and those in another case, are others.
+    #[test]
+    fn different_passwords_stay_different() {
+        for (one, other) in [
+            ("\u{ff21}bcdefgh", "Abcdefgh"),
+            ("\u{fb01}nancier", "financier"),
+            ("\u{212b}ngstr\u{f6}m", "\u{e5}ngstr\u{f6}m"),
+            ("passwor\u{200b}d", "password"),
+        ] {
+            assert_ne!(password(one).expose(), password(other).expose());
+        }
+    }
+
+    #[test]
+    fn characters_are_counted_as_they_are_prepared() {
+        let decomposed = "u\u{308}".repeat(128);
+        assert!(Password::try_from(decomposed.clone()).is_ok());
+        assert!(Password::try_from(decomposed + "x").is_err());
+        assert!(Password::try_from("u\u{308}".repeat(7)).is_err());
     }
 }

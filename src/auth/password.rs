@@ -3,16 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use argon2::password_hash::Error;
 use argon2::password_hash::phc::PasswordHash;
-use argon2::{CustomizedPasswordHasher as _, Params, PasswordVerifier as _};
+use argon2::{Algorithm, CustomizedPasswordHasher as _, Params, PasswordVerifier as _, Version};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use ring::rand::{SecureRandom, SystemRandom};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-use super::AuthError;
 use super::argon2id::Argon2id;
+use super::{AuthError, Password};
 use crate::config::PasswordConfig;
 use crate::telemetry::Metrics;
 
@@ -39,10 +40,20 @@ pub(super) struct PasswordHasher {
 pub(super) enum Verdict {
     /// It is not the password.
     Wrong,
+    /// The stored hash is none that can be verified, such as one of another kind or `!` for an account without a
+    /// password, so it is not known to be the password.
+    Unverifiable,
     /// It is.
     Right,
-    /// It is, and the stored hash was made with weaker parameters than are now asked for: store this one (R12).
+    /// It is, and the stored hash was made with weaker parameters than are now asked for, or of the password before it
+    /// was prepared: store this one (R12).
     RightWithNewHash(String),
+}
+
+impl Verdict {
+    pub(super) fn is_right(&self) -> bool {
+        matches!(self, Self::Right | Self::RightWithNewHash(_))
+    }
 }
 
 impl PasswordHasher {
@@ -64,21 +75,35 @@ impl PasswordHasher {
         self.run(move || hash_now(&argon2id, params, &password)).await
     }
 
-    /// Compares `password` with a stored hash. Without one (an unknown account) a decoy of the same cost is compared
-    /// and the answer is [`Verdict::Wrong`], so that the time tells nothing (R11).
-    pub(super) async fn verify(&self, password: &str, stored: Option<&str>) -> Result<Verdict, AuthError> {
+    /// Compares `password` with a stored hash. Without one (an unknown account) and with one that cannot be verified a
+    /// decoy of the same cost is compared, so that the time tells nothing (R11).
+    pub(super) async fn verify(&self, password: &Password, stored: Option<&str>) -> Result<Verdict, AuthError> {
         let (argon2id, params) = (self.argon2id.clone(), self.params.clone());
-        let (password, is_known) = (password.to_owned(), stored.is_some());
-        let stored = stored.unwrap_or(&self.decoy).to_owned();
+        let (decoy, stored) = (Arc::clone(&self.decoy), stored.map(str::to_owned));
+        let password = password.clone();
         self.run(move || {
-            let stored = PasswordHash::new(&stored).map_err(hashing_error)?;
-            if argon2id.verify_password(password.as_bytes(), &stored).is_err() || !is_known {
-                return Ok(Verdict::Wrong);
+            let stored = stored.as_deref().map(verifiable);
+            let decoy = PasswordHash::new(&decoy).map_err(hashing_error)?;
+            let compared = stored.as_ref().and_then(Option::as_ref).unwrap_or(&decoy);
+            // A password is hashed as it is prepared. Hashes of before that were made of it as it was typed; those who
+            // type it in that form wait for a second one, whether the account exists or not.
+            for form in [Some(password.expose()), password.expose_as_typed()]
+                .into_iter()
+                .flatten()
+            {
+                let is_right = is_password(&argon2id, form, compared)?;
+                if is_right && matches!(stored, Some(Some(_))) {
+                    let is_outdated = form != password.expose() || is_weaker(compared, &params);
+                    return match is_outdated {
+                        true => hash_now(&argon2id, params, password.expose()).map(Verdict::RightWithNewHash),
+                        false => Ok(Verdict::Right),
+                    };
+                }
             }
-            if is_weaker(&stored, &params) {
-                return hash_now(&argon2id, params, &password).map(Verdict::RightWithNewHash);
-            }
-            Ok(Verdict::Right)
+            Ok(match stored {
+                Some(None) => Verdict::Unverifiable,
+                _ => Verdict::Wrong,
+            })
         })
         .await
     }
@@ -115,6 +140,23 @@ fn hash_now(argon2id: &Argon2id, params: Params, password: &str) -> Result<Strin
     Ok(hash.map_err(hashing_error)?.to_string())
 }
 
+fn is_password(argon2id: &Argon2id, password: &str, hash: &PasswordHash) -> Result<bool, AuthError> {
+    match argon2id.verify_password(password.as_bytes(), hash) {
+        Ok(()) => Ok(true),
+        Err(Error::PasswordInvalid) => Ok(false),
+        Err(error) => Err(hashing_error(error)),
+    }
+}
+
+/// A stored hash, if it is one of Argon2 that is complete: any other can be compared with nothing.
+fn verifiable(stored: &str) -> Option<PasswordHash> {
+    let hash = PasswordHash::new(stored).ok()?;
+    let is_argon2 = Algorithm::try_from(hash.algorithm.as_str()).is_ok()
+        && hash.version.is_none_or(|version| Version::try_from(version).is_ok())
+        && Params::try_from(&hash).is_ok();
+    (is_argon2 && hash.salt.is_some() && hash.hash.is_some()).then_some(hash)
+}
+
 fn is_weaker(stored: &PasswordHash, wanted: &Params) -> bool {
     Params::try_from(stored).is_ok_and(|params| params.m_cost() < wanted.m_cost() || params.t_cost() < wanted.t_cost())
 }
@@ -147,6 +189,10 @@ mod tests {
         PasswordHasher::new(&config, Arc::default())
     }
 
+    fn typed(password: &str) -> Password {
+        Password::try_from(password.to_owned()).unwrap()
+    }
+
     /// R12: no truncation, and nothing but the exact password passes.
     #[tokio::test]
     async fn every_character_of_a_long_password_counts() {
@@ -154,9 +200,15 @@ mod tests {
         let password = "p".repeat(128);
         let hash = hasher.hash(&password).await.unwrap();
         assert!(hash.starts_with("$argon2id$v=19$m=64,t=1,p=1$"), "{hash}");
-        assert_eq!(hasher.verify(&password, Some(&hash)).await.unwrap(), Verdict::Right);
+        assert_eq!(
+            hasher.verify(&typed(&password), Some(&hash)).await.unwrap(),
+            Verdict::Right
+        );
         let almost = format!("{}q", "p".repeat(127));
-        assert_eq!(hasher.verify(&almost, Some(&hash)).await.unwrap(), Verdict::Wrong);
+        assert_eq!(
+            hasher.verify(&typed(&almost), Some(&hash)).await.unwrap(),
+            Verdict::Wrong
+        );
     }
 
     /// R12: a hash made with weaker parameters is replaced when its owner signs in.
@@ -164,18 +216,22 @@ mod tests {
     async fn a_weaker_hash_is_replaced_and_a_stronger_one_is_kept() {
         let (weak, strong) = (hasher(64, 1, 1), hasher(128, 1, 1));
         let hash = weak.hash("correct horse").await.unwrap();
-        let Verdict::RightWithNewHash(better) = strong.verify("correct horse", Some(&hash)).await.unwrap() else {
+        let Verdict::RightWithNewHash(better) = strong.verify(&typed("correct horse"), Some(&hash)).await.unwrap()
+        else {
             panic!("the weak hash was kept");
         };
         assert_eq!(
-            strong.verify("correct horse", Some(&better)).await.unwrap(),
+            strong.verify(&typed("correct horse"), Some(&better)).await.unwrap(),
             Verdict::Right
         );
         assert_eq!(
-            weak.verify("correct horse", Some(&better)).await.unwrap(),
+            weak.verify(&typed("correct horse"), Some(&better)).await.unwrap(),
             Verdict::Right
         );
-        assert_eq!(strong.verify("wrong", Some(&hash)).await.unwrap(), Verdict::Wrong);
+        assert_eq!(
+            strong.verify(&typed("wrong horse"), Some(&hash)).await.unwrap(),
+            Verdict::Wrong
+        );
     }
 
     /// Memory and passes each count: more of one does not make up for less of the other.
@@ -201,8 +257,52 @@ mod tests {
     async fn without_a_stored_hash_a_decoy_of_the_same_cost_is_computed() {
         let hasher = hasher(64, 1, 1);
         assert!(hasher.decoy.starts_with("$argon2id$v=19$m=64,t=1,p=1$"));
-        assert_eq!(hasher.verify("anything", None).await.unwrap(), Verdict::Wrong);
+        assert_eq!(hasher.verify(&typed("anything"), None).await.unwrap(), Verdict::Wrong);
         assert_eq!(hasher.metrics.password_hashes(), 1);
+    }
+
+    /// R11, F9: it takes a hash, as an unknown account does, and is no error.
+    #[tokio::test]
+    async fn a_stored_hash_of_another_kind_costs_a_hash_and_is_never_right() {
+        let hasher = hasher(64, 1, 1);
+        for (number, stored) in [
+            "$2b$12$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy",
+            "!",
+            "",
+            "*",
+            "password",
+            "$argon2id$v=19$m=64,t=1,p=1",
+            "$argon2id$v=19$m=64,t=1,p=1$MDEyMzQ1Njc4OWFiY2RlZg",
+            "$argon2id$v=18$m=64,t=1,p=1$MDEyMzQ1Njc4OWFiY2RlZg$MDEyMzQ1Njc4OWFiY2RlZg",
+            "$argon2id$v=19$m=1,t=0,p=1$MDEyMzQ1Njc4OWFiY2RlZg$MDEyMzQ1Njc4OWFiY2RlZg",
+            "$argon2x$v=19$m=64,t=1,p=1$MDEyMzQ1Njc4OWFiY2RlZg$MDEyMzQ1Njc4OWFiY2RlZg",
+            "$pbkdf2-sha256$i=600000,l=32$MDEyMzQ1Njc4OWFiY2RlZg$MDEyMzQ1Njc4OWFiY2RlZg",
+            "$6$rounds=5000$salt$hash",
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let verdict = hasher.verify(&typed("password"), Some(stored)).await.unwrap();
+            assert_eq!(verdict, Verdict::Unverifiable, "{stored}");
+            assert_eq!(hasher.metrics.password_hashes(), number as u64 + 1);
+        }
+    }
+
+    /// F14: those who registered before passwords were prepared still sign in as they did then, and after that in any form.
+    #[tokio::test]
+    async fn a_hash_of_a_password_as_it_was_typed_is_right_and_is_replaced() {
+        let hasher = hasher(64, 1, 1);
+        let (decomposed, composed) = ("Zoe\u{308}-e\u{301}-123", "Zo\u{eb}-\u{e9}-123");
+        let old = hasher.hash(decomposed).await.unwrap();
+        let Verdict::RightWithNewHash(new) = hasher.verify(&typed(decomposed), Some(&old)).await.unwrap() else {
+            panic!("it was not replaced");
+        };
+        for form in [decomposed, composed] {
+            assert_eq!(hasher.verify(&typed(form), Some(&new)).await.unwrap(), Verdict::Right);
+        }
+        let other = typed("Zoe\u{308}-e\u{301}-124");
+        assert_eq!(hasher.verify(&other, Some(&old)).await.unwrap(), Verdict::Wrong);
+        assert_eq!(hasher.verify(&other, None).await.unwrap(), Verdict::Wrong);
     }
 
     #[tokio::test]

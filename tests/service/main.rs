@@ -21,6 +21,7 @@ mod limits;
 mod metrics;
 mod migrations;
 mod observability;
+mod passwords;
 mod refresh;
 mod revocation;
 mod rotation_properties;
