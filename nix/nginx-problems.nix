@@ -17,7 +17,7 @@
     detail = "This method is not allowed here.";
   };
   "413" = {
-    title = "Payload Too Large";
+    title = "Content Too Large";
     code = "body_too_large";
     detail = "The body may have 64 KiB at most.";
   };

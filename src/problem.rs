@@ -69,7 +69,7 @@ impl Problem {
     pub fn into_response_for(self, path: &str, request_id: &str) -> Response {
         let details = ProblemDetails {
             r#type: "about:blank".to_owned(),
-            title: self.status.canonical_reason().unwrap_or("Error").to_owned(),
+            title: title(self.status).to_owned(),
             status: self.status.as_u16(),
             detail: self.detail,
             instance: path.to_owned(),
@@ -88,6 +88,15 @@ impl Problem {
             response.headers_mut().append(name, value);
         }
         response
+    }
+}
+
+/// The status in the words of RFC 9110, section 15.5, two of which the `http` crate still has from the RFCs before.
+fn title(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::PAYLOAD_TOO_LARGE => "Content Too Large",
+        StatusCode::UNPROCESSABLE_ENTITY => "Unprocessable Content",
+        _ => status.canonical_reason().unwrap_or("Error"),
     }
 }
 
@@ -150,5 +159,13 @@ mod tests {
                 "instance": "/me", "code": "database_unavailable", "request_id": "req-1"
             })
         );
+    }
+
+    /// F35
+    #[test]
+    fn titles_are_those_of_rfc_9110() {
+        let title = |status| title(StatusCode::from_u16(status).unwrap());
+        assert_eq!([title(413), title(422)], ["Content Too Large", "Unprocessable Content"]);
+        assert_eq!([title(401), title(429)], ["Unauthorized", "Too Many Requests"]);
     }
 }

@@ -291,7 +291,7 @@ export interface components {
             username: string;
             /**
              * Format: password
-             * @description 8 to 128 characters of any script
+             * @description 8 to 128 characters of any script, which are the same in each of their Unicode forms (NFC)
              * @example correct horse battery
              */
             password: string;
@@ -359,13 +359,13 @@ export interface components {
         PasswordChange: {
             /**
              * Format: password
-             * @description 8 to 128 characters of any script
+             * @description 8 to 128 characters of any script, which are the same in each of their Unicode forms (NFC)
              * @example correct horse battery
              */
             current_password: string;
             /**
              * Format: password
-             * @description 8 to 128 characters of any script
+             * @description 8 to 128 characters of any script, which are the same in each of their Unicode forms (NFC)
              * @example correct horse battery
              */
             new_password: string;
@@ -600,6 +600,15 @@ export interface operations {
                     "application/json": components["schemas"]["Greeting"];
                 };
             };
+            /** @description The request names no host, or several */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description The body is too large */
             413: {
                 headers: {
@@ -662,7 +671,7 @@ export interface operations {
                     "application/json": components["schemas"]["Registered"];
                 };
             };
-            /** @description The body is not JSON */
+            /** @description The body is not JSON, or the request names no host */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -769,7 +778,7 @@ export interface operations {
                     "application/json": components["schemas"]["AccessToken"];
                 };
             };
-            /** @description The body is not JSON */
+            /** @description The body is not JSON, or the request names no host */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -870,6 +879,15 @@ export interface operations {
                     "application/json": components["schemas"]["User"];
                 };
             };
+            /** @description The request names no host, or several */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description The access token is missing, expired or of an ended session */
             401: {
                 headers: {
@@ -930,7 +948,7 @@ export interface operations {
                     "application/json": components["schemas"]["Message"];
                 };
             };
-            /** @description The body is not JSON */
+            /** @description The body is not JSON, or the request names no host */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -1033,6 +1051,15 @@ export interface operations {
                     "application/json": components["schemas"]["AccessToken"];
                 };
             };
+            /** @description The request names no host, or several */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description There is no refresh cookie, or its session has ended */
             401: {
                 headers: {
@@ -1109,6 +1136,15 @@ export interface operations {
                     "application/json": components["schemas"]["Message"];
                 };
             };
+            /** @description The refresh cookie cannot be read, so nobody was signed out */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description The request comes from a page of another origin */
             403: {
                 headers: {
@@ -1163,6 +1199,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Session"][];
+                };
+            };
+            /** @description The request names no host, or several */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The access token is missing, expired or of an ended session */
@@ -1222,6 +1267,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Message"];
+                };
+            };
+            /** @description The request names no host, or several */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The access token is missing, expired or of an ended session */
@@ -1309,6 +1363,15 @@ export interface operations {
                     "application/json": components["schemas"]["Message"];
                 };
             };
+            /** @description The request names no host, or several */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description The access token is missing, expired or of an ended session */
             401: {
                 headers: {
@@ -1374,6 +1437,15 @@ export interface operations {
                     "application/json": components["schemas"]["Health"];
                 };
             };
+            /** @description The request names no host, or several */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description The body is too large */
             413: {
                 headers: {
@@ -1421,6 +1493,15 @@ export interface operations {
                     "application/json": components["schemas"]["Readiness"];
                 };
             };
+            /** @description The request names no host, or several */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description The body is too large */
             413: {
                 headers: {
@@ -1459,7 +1540,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Totals, or OpenMetrics text when `Accept` asks for it */
+            /** @description Totals, or everything as text when `Accept` asks for it */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1467,6 +1548,16 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Summary"];
                     "application/openmetrics-text": string;
+                    "text/plain": string;
+                };
+            };
+            /** @description The request names no host, or several */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The access token is missing, expired or of an ended session */

@@ -39,6 +39,7 @@ fn document() -> Value {
             for method in METHODS {
                 if let Some(operation) = item.get_mut(method) {
                     add_common_errors(operation, method);
+                    say_when_public(operation);
                 }
             }
         }
@@ -81,13 +82,14 @@ fn add_common_errors(operation: &mut Value, method: &str) {
         responses.entry(status).or_insert(response);
     };
     if has_body {
-        add("400", "The body is not JSON");
+        add("400", "The body is not JSON, or the request names no host");
         add("415", "The body is not declared as JSON");
         add("422", "A field is missing or not valid; `detail` names it");
     }
     if method != "get" {
         add("403", "The request comes from a page of another origin");
     }
+    add("400", "The request names no host, or several");
     add("413", "The body is too large");
     add("500", "The server failed");
     add(
@@ -95,6 +97,13 @@ fn add_common_errors(operation: &mut Value, method: &str) {
         "Overloaded, or the database is away; `Retry-After` says when to come back",
     );
     responses.sort_keys();
+}
+
+/// Without a word about security, a reader cannot tell a public operation from one whose author forgot it (F29).
+fn say_when_public(operation: &mut Value) {
+    if let Some(operation) = operation.as_object_mut() {
+        operation.entry("security").or_insert_with(|| json!([]));
+    }
 }
 
 /// The parser refuses unknown fields, and clients should know.
@@ -138,5 +147,31 @@ mod tests {
         assert_eq!(document["components"]["securitySchemes"]["cookie"]["in"], "cookie");
         assert!(document["paths"]["/me"]["get"]["security"][0]["bearer"].is_array());
         assert!(document["paths"]["/refresh"]["post"]["security"][0]["cookie"].is_array());
+    }
+
+    /// F29: those that need nothing say so, and nobody is added to them unseen.
+    #[test]
+    fn every_operation_says_what_it_needs_and_the_public_ones_are_these() {
+        let document = document();
+        let paths = document["paths"].as_object().unwrap();
+        let mut public = Vec::new();
+        for (path, item) in paths {
+            for method in METHODS.iter().filter(|method| item.get(**method).is_some()) {
+                let security = item[*method]["security"].as_array().unwrap();
+                if security.is_empty() {
+                    public.push(format!("{method} {path}"));
+                }
+            }
+        }
+        assert_eq!(
+            public,
+            [
+                "get /hello",
+                "post /register",
+                "post /login",
+                "get /health",
+                "get /ready"
+            ]
+        );
     }
 }

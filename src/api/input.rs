@@ -195,7 +195,7 @@ checked_string!(
     Password,
     "Password",
     MetaSchema {
-        description: Some("8 to 128 characters of any script"),
+        description: Some("8 to 128 characters of any script, which are the same in each of their Unicode forms (NFC)"),
         example: Some("correct horse battery".into()),
         min_length: Some(Password::MIN_CHARACTERS),
         max_length: Some(Password::MAX_CHARACTERS),
