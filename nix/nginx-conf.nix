@@ -111,19 +111,19 @@ in
 
     # A request that is not for such a route has an empty key, which is not counted.
     map $request_method$uri $credentials_key {
-      POST/login $binary_remote_addr;
-      POST/register $binary_remote_addr;
-      POST/password $binary_remote_addr;
+      POST/login $client_network;
+      POST/register $client_network;
+      POST/password $client_network;
       default "";
     }
     map $request_method$uri $refresh_key {
-      POST/refresh $binary_remote_addr;
+      POST/refresh $client_network;
       default "";
     }
     # 1 MB holds some 8,000 addresses; then the oldest are forgotten.
     limit_req_zone $credentials_key zone=credentials:1m rate=${toString credentialsPerSecond}r/s;
     limit_req_zone $refresh_key zone=refreshes:1m rate=${toString refreshesPerSecond}r/s;
-    limit_conn_zone $binary_remote_addr zone=connections:1m;
+    limit_conn_zone $client_network zone=connections:1m;
     limit_req zone=credentials burst=${toString credentialsBurst} nodelay;
     limit_req zone=refreshes burst=${toString refreshesBurst} nodelay;
     limit_conn connections ${toString connectionsPerAddress};
@@ -233,7 +233,17 @@ in
         set $exposed_headers "X-Request-Id, Retry-After, RateLimit, RateLimit-Policy";
       }
 
-      # Whom the request is for: what its first line names, which then counts alone (RFC 9112, section 3.2.2), else the Host
+      # Whose limits count: an IPv4 address, also one that is written as IPv6, or the /64 that one IPv6 client has to
+      # itself, as the server counts them (src/auth/rate_limit.rs).
+      set $client_network $binary_remote_addr;
+      if ($binary_remote_addr ~ "(?s)^(.{8}).{8}$") {
+        set $client_network $1;
+      }
+      if ($binary_remote_addr ~ "(?s)^\x00{10}\xff\xff(.{4})$") {
+        set $client_network $1;
+      }
+
+      # The host that the request is for: that of its first line, which then counts alone (RFC 9112, section 3.2.2), else the Host
       # line. As sent, with its port: the server compares it with the Origin. HTTP/1.0 need not say; the server is asked
       # in HTTP/1.1, which must, and gets a name that no page comes from (RFC 2606).
       set $target_host $http_host;

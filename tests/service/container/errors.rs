@@ -140,6 +140,45 @@ async fn a_flood_is_stopped_by_nginx_for_each_address_by_itself() {
     assert_eq!((&line["status"], &line["client"]), (&429.into(), &"203.0.113.1".into()));
 }
 
+/// One client has a whole /64 of IPv6, and so 2^64 addresses (security F9).
+#[tokio::test]
+async fn a_flood_from_many_addresses_of_one_ipv6_network_is_stopped_as_one() {
+    let limits = "credentialsPerSecond = 1; credentialsBurst = 3;";
+    let settings = [
+        ("RATE_LIMIT_PER_ADDRESS", "0"),
+        ("RATE_LIMIT_PER_ACCOUNT", "0"),
+        ("TRUSTED_PROXIES", "127.0.0.1/32"),
+    ];
+    let container = Container::start_configured(limits, &settings).await;
+    let login = |address: String| {
+        let mut client = container.client().with_header("x-forwarded-for", address);
+        async move { client.login("nobody", PASSWORD).await.status }
+    };
+    let mut statuses = Vec::new();
+    for host in 0..100 {
+        // The bytes of this address include a line break, zero and what is no UTF-8.
+        statuses.push(login(format!("2001:db8:a00::ff:fe{host:02x}:a0a")).await);
+    }
+    assert_eq!(statuses[0], 401);
+    assert!(
+        statuses.contains(&429),
+        "100 logins at once were let through: {statuses:?}"
+    );
+    assert_eq!(
+        login("2001:db8:a00:1::1".to_owned()).await,
+        401,
+        "another network is another client"
+    );
+    for last in 1..=20 {
+        let mapped = format!("::ffff:203.0.113.{last}");
+        assert_eq!(
+            login(mapped).await,
+            401,
+            "IPv4 addresses in IPv6 are clients of their own"
+        );
+    }
+}
+
 /// With the defaults it is the server that refuses, and tells when to come back.
 #[tokio::test]
 async fn the_limits_of_the_server_are_reached_before_those_of_nginx() {
