@@ -3,6 +3,7 @@
 mod healthcheck;
 mod welcome;
 
+use std::env;
 use std::ffi::OsString;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use slipway::app::App;
 use slipway::clock::Clock;
-use slipway::config::{Config, ConfigError, DatabaseConfig, Options};
+use slipway::config::{self, Config, ConfigError, DatabaseConfig, Options};
 use slipway::container::{self, ContainerOptions};
 use slipway::server::Signals;
 use slipway::telemetry::{self, LogOutput};
@@ -53,9 +54,9 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let command = Cli::parse().command.unwrap_or_else(|| {
+    let command = config::parse::<Cli>(env::args_os()).command.unwrap_or_else(|| {
         // The settings then come from the environment alone.
-        Command::Serve(Box::new(Options::parse_from(["slipway"])))
+        Command::Serve(Box::new(config::parse(["slipway".into()])))
     });
     let logs = LogOutput::stdout();
     let result = match command {

@@ -1,5 +1,6 @@
 //! The configuration: options as given become a [`Config`] that the rest of the server can rely on.
 
+mod environment;
 mod options;
 mod origins;
 mod secret;
@@ -13,6 +14,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use ipnet::IpNet;
 
+pub use environment::parse;
 pub use options::{Environment, LogFormat, Options, SameSite};
 pub use origins::AllowedOrigins;
 pub use secret::Secret;

@@ -40,8 +40,8 @@ pub struct Options {
     #[arg(long, env = "CACHE_KEY_PREFIX", default_value = "slipway:")]
     pub cache_key_prefix: String,
 
-    /// Signs access and refresh tokens, at least 32 bytes (`openssl rand -base64 48`). Whoever knows it can sign in as
-    /// anyone [development default: generated and kept beside the database]
+    /// Signs access and refresh tokens, at least 32 bytes (`openssl rand -base64 48`); blanks and line ends around it do
+    /// not count. Whoever knows it can sign in as anyone [development default: generated and kept beside the database]
     #[arg(long, env = "JWT_SECRET", hide_env_values = true)]
     pub jwt_secret: Option<String>,
 

@@ -30,6 +30,25 @@ fn a_short_or_placeholder_secret_is_refused_with_the_mend() {
     assert!(previous.starts_with("JWT_SECRET_PREVIOUS has 3 bytes"), "{previous}");
 }
 
+/// F39: `echo`, editors and secret stores end a secret with a line end, and not everywhere where it is set.
+#[test]
+fn a_line_end_or_a_blank_around_a_secret_does_not_count() {
+    let previous = format!(" {}\r\n", "fedcba9876543210fedcba9876543210-previous");
+    let secrets = |current: &str| {
+        let options = options(&with_secret(&["--jwt-secret-previous", &previous]));
+        let options = Options {
+            jwt_secret: Some(current.to_owned()),
+            ..options
+        };
+        Config::from_options(&options).unwrap().tokens.secrets
+    };
+    assert_eq!(secrets(&format!("{SECRET}\n")), secrets(SECRET));
+    assert_eq!(secrets(SECRET)[0].expose(), SECRET);
+    assert_eq!(secrets(SECRET)[1].expose(), previous.trim());
+    let blank = error(&["--jwt-secret", &" ".repeat(40)]);
+    assert!(blank.starts_with("JWT_SECRET has 0 bytes"), "{blank}");
+}
+
 /// R6, R9: production guesses nothing that matters.
 #[test]
 fn production_names_everything_that_is_missing_or_unsafe_at_once() {

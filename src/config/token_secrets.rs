@@ -24,18 +24,16 @@ pub(super) fn token_secrets(options: &Options, database: &DatabaseConfig) -> Res
         None => kept_secret(&secret_path(database))?,
     };
     let mut secrets = vec![check("JWT_SECRET", &current)?];
-    // Deployment tools set an empty variable where there is no previous secret.
-    if let Some(previous) = options
-        .jwt_secret_previous
-        .as_deref()
-        .filter(|secret| !secret.is_empty())
-    {
+    if let Some(previous) = &options.jwt_secret_previous {
         secrets.push(check("JWT_SECRET_PREVIOUS", previous)?);
     }
     Ok(secrets)
 }
 
+/// The secret without blanks and line ends around it: an editor, `echo` or a file of a secret store puts them there, and
+/// not everywhere where the same secret is set.
 fn check(setting: &str, secret: &str) -> Result<Secret, ConfigError> {
+    let secret = secret.trim();
     let bytes = secret.len();
     if bytes < MIN_SECRET_BYTES {
         return Err(ConfigError(format!(
@@ -79,9 +77,7 @@ fn kept_secret(path: &Path) -> Result<String, ConfigError> {
             .map_err(explain)?;
     }
     if path.exists() {
-        return fs::read_to_string(path)
-            .map(|secret| secret.trim().to_owned())
-            .map_err(explain);
+        return fs::read_to_string(path).map_err(explain);
     }
     let mut bytes = [0; 48];
     SystemRandom::new()
@@ -102,8 +98,6 @@ fn kept_secret(path: &Path) -> Result<String, ConfigError> {
     let _ = fs::remove_file(&own);
     match linked {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(explain(error)),
-        _ => fs::read_to_string(path)
-            .map(|secret| secret.trim().to_owned())
-            .map_err(explain),
+        _ => fs::read_to_string(path).map_err(explain),
     }
 }
