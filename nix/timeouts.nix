@@ -39,11 +39,9 @@
   # that a drain would wait for: each second of it is a second of outage. The delay is left for requests under way.
   oneWriterDrain = 0;
   oneWriterDeregistrationDelay = 5;
-  # Then nginx finishes what is under way; must not be shorter than nginxProxyRead.
-  nginxStop = 17;
-  # Then the server does; must be longer than requestDeadline.
-  serverStop = 12;
-  # ECS kills what still runs (120 s is the most that Fargate allows); must be longer than drain, nginxStop and
-  # serverStop together.
+  # Then nginx and the server finish what is under way and end, whatever holds them up; must be longer than
+  # requestDeadline.
+  stop = 12;
+  # ECS kills what still runs (120 s is the most that Fargate allows); must be longer than drain and stop together.
   stopTimeout = 120;
 }

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use poem::{Request, Response};
-use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -18,16 +17,14 @@ use crate::config::{Config, ConfigError};
 use crate::draining::Draining;
 use crate::http::{Peer, Pipeline, REQUEST_DEADLINE, Routes};
 use crate::server::{Listener, serve_connections};
+use crate::stop::StopDeadlines;
 use crate::store::{self, Store, StoreError};
+use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
 
 /// The pause between attempts to reach the database at start. In a task both start at once, and on the first start the
 /// database takes some seconds; a longer pause would only add to them.
 const RETRY_PAUSE: Duration = Duration::from_millis(250);
-/// How long a stop waits for requests under way: the deadline of the last one, and a moment to write its answer.
-const REQUESTS_DEADLINE: Duration = REQUEST_DEADLINE.saturating_add(Duration::from_secs(1));
-/// How long a stop takes with everything: queries that no request waits for any more may end, too.
-pub const STOP_DEADLINE: Duration = REQUESTS_DEADLINE.saturating_add(Duration::from_secs(1));
 /// A request learns from the database what is wrong before it is given up.
 const _: () = assert!(store::WORK_LIMIT.as_secs() < REQUEST_DEADLINE.as_secs());
 /// A refresh that was given up at its deadline can be repeated, and that repetition, too.
@@ -44,12 +41,14 @@ pub struct App {
     pub metrics_address: Option<SocketAddr>,
     /// Answers requests, however they came.
     pub pipeline: Arc<Pipeline>,
+    /// What it counts.
+    pub metrics: Arc<Metrics>,
     draining: Draining,
     drain: Duration,
     store: Store,
     stop: CancellationToken,
     connections: TaskTracker,
-    tasks: Vec<JoinHandle<()>>,
+    tasks: Tasks,
 }
 
 impl App {
@@ -80,7 +79,8 @@ impl App {
             cache.clone(),
             Arc::clone(&metrics),
         );
-        let maintained = auth.clone();
+        let tasks = Tasks::new(Arc::clone(&metrics));
+        auth.maintain(&tasks);
         let state = Arc::new(api::State {
             auth,
             clock,
@@ -99,74 +99,85 @@ impl App {
             draining.clone(),
         );
 
-        let mut app = Self {
+        let app = Self {
             address: listener.address(),
             metrics_address: metrics_listener.as_ref().and_then(Listener::address),
             pipeline: Arc::new(pipeline),
+            metrics: Arc::clone(&metrics),
             draining,
             drain: config.drain,
             store,
             stop: CancellationToken::new(),
             connections: TaskTracker::new(),
-            tasks: vec![tokio::spawn(async move { maintained.maintain().await })],
+            tasks,
         };
         let pipeline = Arc::clone(&app.pipeline);
         let answer = move |request, peer| {
             let pipeline = Arc::clone(&pipeline);
             async move { pipeline.answer(request, peer).await }
         };
-        app.serve(listener, answer, config.max_connections);
+        app.serve("api_listener", listener, answer, config.max_connections);
         if let Some(listener) = metrics_listener {
             let answer = move |request, _peer| std::future::ready(api::answer_scraper(&request, &metrics));
-            app.serve(listener, answer, MAX_METRICS_CONNECTIONS);
+            app.serve("metrics_listener", listener, answer, MAX_METRICS_CONNECTIONS);
         }
         Ok(app)
     }
 
     fn serve<F>(
-        &mut self,
+        &self,
+        name: &'static str,
         listener: Listener,
         answer: impl Fn(Request, Peer) -> F + Clone + Send + Sync + 'static,
         max_connections: usize,
     ) where
         F: Future<Output = Response> + Send + 'static,
     {
-        let (connections, stop) = (self.connections.clone(), self.stop.clone());
-        let serving = serve_connections(listener, answer, max_connections, connections, stop);
-        self.tasks.push(tokio::spawn(serving));
+        let (listener, connections, stop) = (Arc::new(listener), self.connections.clone(), self.stop.clone());
+        self.tasks.spawn(name, move |_| {
+            let (listener, connections, stop) = (Arc::clone(&listener), connections.clone(), stop.clone());
+            serve_connections(listener, answer.clone(), max_connections, connections, stop)
+        });
     }
 
     /// Stops without losing a request (R16): drains, then stops.
     pub async fn shut_down(self) {
         self.drain().await;
-        self.stop().await;
+        self.stop(StopDeadlines::from_now()).await;
     }
 
     /// Gives the load balancer time to look elsewhere: `GET /health` and `GET /ready` turn 503 at once, and requests are
-    /// still served, for DRAIN_SECONDS.
+    /// still served, for DRAIN_SECONDS. Then answers that have no end of their own are asked to end.
     pub async fn drain(&self) {
         self.draining.begin();
         tracing::info!(drain_seconds = self.drain.as_secs(), "shutting down");
         sleep(self.drain).await;
+        self.draining.end();
     }
 
-    /// Accepts no connection any more, closes idle ones, and lets requests under way finish within [`STOP_DEADLINE`].
-    pub async fn stop(self) {
-        let deadline = Instant::now() + STOP_DEADLINE;
+    /// Accepts no connection any more, closes idle ones, and lets what is under way finish, all of it within `deadlines`.
+    pub async fn stop(self, deadlines: StopDeadlines) {
+        self.draining.end();
         self.stop.cancel();
+        self.tasks.begin_stop();
         self.connections.close();
-        if timeout(REQUESTS_DEADLINE, self.connections.wait()).await.is_err() {
+        if timeout_at(deadlines.requests_end(), self.connections.wait())
+            .await
+            .is_err()
+        {
             tracing::warn!(
                 open = self.connections.len(),
                 "gave up on connections that would not end"
             );
         }
-        for task in &self.tasks {
-            task.abort();
+        self.tasks.stop(deadlines.rest_ends()).await;
+        let patience = deadlines.rest_ends().saturating_duration_since(Instant::now());
+        if timeout_at(deadlines.rest_ends(), self.store.close(patience))
+            .await
+            .is_err()
+        {
+            tracing::warn!("gave up on connections to the database that would not close");
         }
-        self.store
-            .close(deadline.saturating_duration_since(Instant::now()))
-            .await;
         tracing::info!("stopped");
     }
 }

@@ -5,8 +5,8 @@
 //! [`server`] (listen, accept, drain) -> [`http`] (request id, guards, errors, access log) -> [`api`] (the typed
 //! contract) -> [`auth`] (accounts and sessions) -> [`store`] (PostgreSQL or SQLite) and [`cache`] (Valkey or memory).
 //!
-//! [`app`] wires them together, and [`container`] runs nginx in front of that; [`config`], [`problem`], [`telemetry`],
-//! [`draining`] and [`clock`] are used by all.
+//! [`app`] wires them together, [`container`] runs nginx in front of that, and [`stop`] says by when all of it has ended;
+//! [`config`], [`console`], [`problem`], [`telemetry`], [`tasks`], [`draining`] and [`clock`] are used by all.
 
 pub mod api;
 pub mod app;
@@ -14,10 +14,13 @@ pub mod auth;
 pub mod cache;
 pub mod clock;
 pub mod config;
+pub mod console;
 pub mod container;
 pub mod draining;
 pub mod http;
 pub mod problem;
 pub mod server;
+pub mod stop;
 pub mod store;
+pub mod tasks;
 pub mod telemetry;

@@ -14,8 +14,9 @@ use slipway::clock::Clock;
 use slipway::config::{self, Config, ConfigError, DatabaseConfig, Options};
 use slipway::container::{self, ContainerOptions};
 use slipway::server::Signals;
+use slipway::stop;
 use slipway::telemetry::{self, LogOutput};
-use slipway::{api, store};
+use slipway::{api, console, store};
 
 use crate::healthcheck::HealthcheckOptions;
 
@@ -23,6 +24,10 @@ use crate::healthcheck::HealthcheckOptions;
 #[cfg(target_env = "musl")]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// How long an exit waits for its last log lines to be written, and for the line that says why it failed. The net under a
+/// stop ends this wait, too.
+const LAST_LINES: Duration = Duration::from_secs(2);
 
 /// A small production API
 #[derive(Parser)]
@@ -58,46 +63,39 @@ fn main() -> ExitCode {
         // The settings then come from the environment alone.
         Command::Serve(Box::new(config::parse(["slipway".into()])))
     });
-    let logs = LogOutput::stdout();
     let result = match command {
-        Command::Serve(options) => run(serve(&options, &logs), &logs),
-        Command::Container(options) => run(container::run(&options, &logs), &logs),
-        Command::Migrate(options) => run(migrate(&options, &logs), &logs),
-        Command::Openapi => {
-            print!("{}", api::openapi_json());
-            Ok(())
-        }
+        Command::Serve(options) => run(&options, async |logs| serve(&options, logs).await),
+        Command::Container(options) => run(&options.server, async |logs| container::run(&options, logs).await),
+        Command::Migrate(options) => run(&options, async |_| migrate(&options).await),
+        Command::Openapi => print("the document", &api::openapi_json()),
         Command::Healthcheck(options) => healthcheck::run(&options),
         Command::ExecTiedToParent { command } => Err(container::exec_tied_to_parent(&command)),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("slipway: {error}");
+            console::say(format!("slipway: {error}\n"), LAST_LINES);
             ExitCode::FAILURE
         }
     }
 }
 
-fn run(command: impl Future<Output = Result<(), ConfigError>>, logs: &LogOutput) -> Result<(), ConfigError> {
-    let when_asleep = logs.clone();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .on_thread_park(move || when_asleep.flush())
-        .build();
+/// Runs `command` with what it needs to log and to wait.
+fn run(options: &Options, command: impl AsyncFnOnce(&LogOutput) -> Result<(), ConfigError>) -> Result<(), ConfigError> {
+    let logs = telemetry::init_logs(options)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| ConfigError(format!("cannot start threads: {error}")))?;
-    let result = runtime.block_on(command);
+    let result = runtime.block_on(command(&logs));
     // A password hash that nobody waits for any more must not hold up the exit.
     runtime.shutdown_background();
-    logs.flush();
+    logs.flush(LAST_LINES);
     result
 }
 
 async fn serve(options: &Options, logs: &LogOutput) -> Result<(), ConfigError> {
-    telemetry::init_logs(options, logs)?;
-    let config = Config::from_options(options)?;
     let signals = Signals::catch();
     let mut signals = signals.map_err(|error| ConfigError(format!("cannot catch signals: {error}")))?;
+    let config = Config::from_options(options)?;
     let app = tokio::select! {
         app = App::start(&config, Clock::System) => app?,
         signal = signals.next() => {
@@ -105,22 +103,28 @@ async fn serve(options: &Options, logs: &LogOutput) -> Result<(), ConfigError> {
             return Ok(());
         }
     };
+    app.metrics.watch_dropped_log_lines(logs.dropped_lines());
     welcome::print(&config, &app);
     let signal = signals.next().await;
     tracing::info!(signal, "asked to stop");
+    stop::end_process_in_time(config.drain);
     tokio::select! {
         () = app.shut_down() => Ok(()),
         signal = signals.next() => Err(ConfigError(format!("stopped at once by a second signal ({signal})"))),
     }
 }
 
-async fn migrate(options: &Options, logs: &LogOutput) -> Result<(), ConfigError> {
-    telemetry::init_logs(options, logs)?;
+async fn migrate(options: &Options) -> Result<(), ConfigError> {
     let database = DatabaseConfig::from_options(options)?;
     let explain = |error| ConfigError(format!("DATABASE_URL could not be migrated: {error}"));
     let store = store::connect(&database).await.map_err(explain)?;
     store::migrate(&store).await.map_err(explain)?;
     store.close(Duration::from_secs(1)).await;
-    println!("the schema is up to date");
+    tracing::info!("the schema is up to date");
     Ok(())
+}
+
+fn print(what: &str, text: &str) -> Result<(), ConfigError> {
+    let explain = |error| ConfigError(format!("{what} cannot be written to standard output: {error}"));
+    console::print(text).map_err(explain)
 }

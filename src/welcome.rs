@@ -1,7 +1,13 @@
 //! What a person sees who starts the server on a terminal.
 
+use std::time::Duration;
+
 use slipway::app::App;
 use slipway::config::{Config, Environment, Listen};
+use slipway::console;
+
+/// How long the start waits for whoever reads it.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Prints where everything is, on standard error. In production the log says it instead.
 pub(crate) fn print(config: &Config, app: &App) {
@@ -25,7 +31,7 @@ pub(crate) fn print(config: &Config, app: &App) {
         None => "in this process (REDIS_URL=redis://… for Valkey)",
         Some(_) => "Valkey",
     };
-    eprintln!(
+    let text = format!(
         "
   Slipway {version} is serving in development mode. Stop it with Ctrl-C.
 
@@ -36,7 +42,9 @@ pub(crate) fn print(config: &Config, app: &App) {
     Cache        {cache}
 
     Try it:      curl '{listen}/hello?name=Ada'
+
 ",
         version = env!("CARGO_PKG_VERSION")
     );
+    console::say(text, PATIENCE);
 }

@@ -48,7 +48,7 @@ pub struct State {
     pub cache: Cache,
     /// For `GET /metrics`.
     pub metrics: Arc<Metrics>,
-    /// For `GET /health`.
+    /// For `GET /health`, and for answers that go on until the server stops.
     pub draining: Draining,
     /// How the refresh cookie is set.
     pub cookie: CookieConfig,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::{ACCESS_TOKEN_LIFETIME, Auth};
 use crate::store::StoreError;
@@ -20,11 +21,10 @@ const KEEP_ENDED: TimeDelta = TimeDelta::minutes(2 * ACCESS_TOKEN_LIFETIME.num_m
 const _: () = assert!(KEEP_ENDED.num_minutes() > ACCESS_TOKEN_LIFETIME.num_minutes());
 
 impl Auth {
-    /// Deletes ended sessions now and then.
-    pub(super) async fn delete_ended_sessions(&self) {
+    /// Deletes ended sessions now and then, until `stop` is cancelled.
+    pub(super) async fn delete_ended_sessions(&self, stop: CancellationToken) {
         let mut ticks = tokio::time::interval_at(Instant::now() + FIRST_CLEANUP_AFTER, CLEANUP_EVERY);
-        loop {
-            ticks.tick().await;
+        while stop.run_until_cancelled(ticks.tick()).await.is_some() {
             match self.delete_ended_sessions_once().await {
                 Ok(0) => {}
                 Ok(deleted) => tracing::info!(deleted, "deleted ended sessions"),

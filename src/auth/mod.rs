@@ -29,6 +29,7 @@ use crate::cache::Cache;
 use crate::clock::Clock;
 use crate::config::{Config, SessionConfig};
 use crate::store::{Store, session, user};
+use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
 use access_token::AccessTokens;
 use password::PasswordHasher;
@@ -121,10 +122,19 @@ impl Auth {
         Ok(identity)
     }
 
-    /// Keeps what must be kept in the background: revocations that the cache missed are told again, ended sessions are
-    /// deleted. Runs until it is dropped.
-    pub async fn maintain(&self) {
-        tokio::join!(self.revocations.maintain(), self.delete_ended_sessions());
+    /// Begins what has to be done in the background: revocations that the cache missed are told again, ended sessions are
+    /// deleted.
+    pub fn maintain(&self, tasks: &Tasks) {
+        let revocations = self.revocations.clone();
+        tasks.spawn("revocation_repair", move |stop| {
+            let revocations = revocations.clone();
+            async move { revocations.maintain(stop).await }
+        });
+        let auth = self.clone();
+        tasks.spawn("session_cleanup", move |stop| {
+            let auth = auth.clone();
+            async move { auth.delete_ended_sessions(stop).await }
+        });
     }
 
     fn tokens_for(&self, user: user::Model, session: session::Model) -> SignedIn {

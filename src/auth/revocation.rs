@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::ACCESS_TOKEN_LIFETIME;
@@ -126,16 +127,15 @@ impl Revocations {
         }
     }
 
-    /// Makes the copy anew whenever something was missed.
-    pub(super) async fn maintain(&self) {
+    /// Makes the copy anew whenever something was missed, until `stop` is cancelled.
+    pub(super) async fn maintain(&self, stop: CancellationToken) {
         let mut ticks = tokio::time::interval(REPAIR_EVERY);
-        loop {
+        while stop.run_until_cancelled(ticks.tick()).await.is_some() {
             if let Some(missed) = self.repairs.due()
                 && self.copy_from_store().await.is_some()
             {
                 self.repairs.mended(missed);
             }
-            ticks.tick().await;
         }
     }
 

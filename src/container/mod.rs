@@ -10,10 +10,11 @@ mod nginx_message;
 mod output;
 mod runtime_dir;
 
+use std::time::Duration;
+
 use clap::Parser;
 
 pub use exec::exec_tied_to_parent;
-pub use nginx::NGINX_STOP_DEADLINE;
 pub use nginx_message::nginx_message;
 
 use self::nginx::Nginx;
@@ -22,7 +23,8 @@ use crate::app::App;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError, Options};
 use crate::server::Signals;
-use crate::telemetry::{self, LogOutput};
+use crate::stop::{self, StopDeadlines};
+use crate::telemetry::LogOutput;
 
 /// The settings of `slipway container`: those of the server, and where nginx is.
 #[derive(Clone, Parser)]
@@ -53,29 +55,31 @@ pub struct ContainerOptions {
 /// One line that names the setting that is to blame and how to mend it, or says that nginx has ended by itself, or that
 /// a second signal came.
 pub async fn run(options: &ContainerOptions, logs: &LogOutput) -> Result<(), ConfigError> {
-    telemetry::init_logs(&options.server, logs)?;
+    let signals = Signals::catch();
+    let mut signals = signals.map_err(|error| ConfigError(format!("cannot catch signals: {error}")))?;
     let runtime_dir = RuntimeDir::open(&options.runtime_dir)?;
     let config = Config::from_options(&behind_nginx(&options.server, &runtime_dir)?)?;
     runtime_dir.furnish(&options.nginx_config, &config.trusted_proxies, &config.allowed_origins)?;
-    let signals = Signals::catch();
-    let mut signals = signals.map_err(|error| ConfigError(format!("cannot catch signals: {error}")))?;
 
-    let mut nginx = Nginx::start(&options.nginx, runtime_dir.path())?;
+    let mut nginx = Nginx::start(&options.nginx, runtime_dir.path(), logs)?;
     let app = tokio::select! {
         app = App::start(&config, Clock::System) => app?,
         () = nginx.ended() => return Err(nginx.explain_end().await),
         signal = signals.next() => {
             tracing::info!(signal, "stopped before the database answered");
-            nginx.stop().await;
+            stop::end_process_in_time(Duration::ZERO);
+            nginx.stop(StopDeadlines::from_now()).await;
             return Ok(());
         }
     };
+    app.metrics.watch_dropped_log_lines(logs.dropped_lines());
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "serving behind nginx");
     let signal = tokio::select! {
         signal = signals.next() => signal,
         () = nginx.ended() => return end_without_nginx(app, nginx).await,
     };
     tracing::info!(signal, "asked to stop");
+    stop::end_process_in_time(config.drain);
     tokio::select! {
         result = shut_down(app, nginx) => result,
         signal = signals.next() => Err(ConfigError(format!("stopped at once by a second signal ({signal})"))),
@@ -87,16 +91,19 @@ async fn shut_down(app: App, mut nginx: Nginx) -> Result<(), ConfigError> {
         () = app.drain() => {}
         () = nginx.ended() => return end_without_nginx(app, nginx).await,
     }
-    nginx.stop().await;
-    app.stop().await;
+    let deadlines = StopDeadlines::from_now();
+    nginx.stop(deadlines).await;
+    app.stop(deadlines).await;
     Ok(())
 }
 
 /// nginx has ended, and nobody can reach the server any more.
 async fn end_without_nginx(app: App, mut nginx: Nginx) -> Result<(), ConfigError> {
+    stop::end_process_in_time(Duration::ZERO);
+    let deadlines = StopDeadlines::from_now();
     let error = nginx.explain_end().await;
     tracing::error!("{error}; stopping");
-    app.stop().await;
+    app.stop(deadlines).await;
     Err(error)
 }
 

@@ -5,20 +5,15 @@ use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use rustix::process::{Pid, Signal, WaitStatus, geteuid, kill_process, kill_process_group};
-use tokio::time::timeout;
+use tokio::time::timeout_at;
 
 use super::children::Children;
 use super::output::Output;
 use crate::config::ConfigError;
-
-/// How long a stop waits for the requests that nginx has under way: as long as it waits for the server (15 s), and a
-/// moment to write the answer.
-pub const NGINX_STOP_DEADLINE: Duration = Duration::from_secs(17);
-/// The same after SIGTERM, on which nginx closes everything at once.
-const FAST_STOP_DEADLINE: Duration = Duration::from_secs(2);
+use crate::stop::StopDeadlines;
+use crate::telemetry::LogOutput;
 
 /// A running nginx, which is killed when this is dropped.
 #[derive(Debug)]
@@ -37,11 +32,11 @@ impl Nginx {
     ///
     /// # Errors
     /// When the program cannot be started.
-    pub(super) fn start(program: &str, runtime_dir: &Path) -> Result<Self, ConfigError> {
+    pub(super) fn start(program: &str, runtime_dir: &Path, logs: &LogOutput) -> Result<Self, ConfigError> {
         let explain = |error: io::Error| ConfigError(format!("SLIPWAY_NGINX={program} cannot be started: {error}"));
         let children = Children::watch().map_err(explain)?;
         let mut child = command(program, runtime_dir).spawn().map_err(explain)?;
-        let output = Output::forward(&mut child).map_err(explain)?;
+        let output = Output::forward(&mut child, logs).map_err(explain)?;
         Ok(Self {
             pid: Pid::from_child(&child),
             children,
@@ -70,24 +65,32 @@ impl Nginx {
         })
     }
 
-    /// Lets nginx finish what is under way (SIGQUIT), and ends it when that takes too long.
-    pub(super) async fn stop(&mut self) {
-        for (signal, deadline) in [(Signal::QUIT, NGINX_STOP_DEADLINE), (Signal::TERM, FAST_STOP_DEADLINE)] {
+    /// Lets nginx finish what is under way (SIGQUIT), then has it close everything at once (SIGTERM), and then kills it.
+    pub(super) async fn stop(&mut self, deadlines: StopDeadlines) {
+        for (signal, deadline) in [
+            (Signal::QUIT, deadlines.nginx_quits()),
+            (Signal::TERM, deadlines.nginx_ends()),
+        ] {
             // It fails when nginx has ended already, which shows at once.
             let _ = kill_process(self.pid, signal);
-            if timeout(deadline, self.ended()).await.is_ok() {
-                self.output.reason().await;
+            if timeout_at(deadline, self.ended()).await.is_ok() {
+                self.output.reason_by(deadlines.nginx_ends()).await;
                 return;
             }
             tracing::warn!(?signal, "nginx did not end");
         }
+        self.kill();
+    }
+
+    /// Kills the workers as well, which nginx leaves behind when it is killed.
+    fn kill(&self) {
+        let _ = kill_process_group(self.pid, Signal::KILL);
     }
 }
 
 impl Drop for Nginx {
-    /// Kills the workers as well, which nginx leaves behind when it is killed.
     fn drop(&mut self) {
-        let _ = kill_process_group(self.pid, Signal::KILL);
+        self.kill();
     }
 }
 

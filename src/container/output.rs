@@ -1,7 +1,7 @@
 //! What nginx prints: access lines on standard output, which go out as they are, and messages on standard error, which
 //! become log lines of ours.
 
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::OwnedFd;
 use std::process::Child;
 use std::time::Duration;
@@ -9,15 +9,17 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, BufReader, Split};
 use tokio::net::unix::pipe::Receiver;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 use tracing::Level;
 
 use super::nginx_message::nginx_message;
+use crate::telemetry::LogOutput;
 
-/// How long to wait for the last lines of an nginx that has ended; a worker of it may keep the pipe open.
+/// How long to wait for the last lines of an nginx that has ended by itself; a worker of it may keep the pipe open.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
-/// Forwards both streams of an nginx to their end.
+/// Forwards both streams of an nginx to their end. They are read whatever becomes of our own output: nginx would wait for
+/// a full pipe and answer nobody.
 #[derive(Debug)]
 pub(super) struct Output {
     access: Option<JoinHandle<()>>,
@@ -26,22 +28,27 @@ pub(super) struct Output {
 
 impl Output {
     /// Begins to forward. Both streams must be piped.
-    pub(super) fn forward(child: &mut Child) -> io::Result<Self> {
+    pub(super) fn forward(child: &mut Child, logs: &LogOutput) -> io::Result<Self> {
         let access = child.stdout.take().map(|stream| lines(stream.into())).transpose()?;
         let messages = child.stderr.take().map(|stream| lines(stream.into())).transpose()?;
         Ok(Self {
-            access: access.map(|lines| tokio::spawn(copy(lines))),
+            access: access.map(|lines| tokio::spawn(copy(lines, logs.clone()))),
             messages: messages.map(|lines| tokio::spawn(log(lines))),
         })
     }
 
-    /// Waits until everything that an nginx that has ended printed is out, and returns why it has given
-    /// up, if it said so.
+    /// Waits until everything that an nginx that has ended printed was read, and returns why it has given up, if it said
+    /// so.
     pub(super) async fn reason(&mut self) -> Option<String> {
+        self.reason_by(Instant::now() + LAST_LINES).await
+    }
+
+    /// The same, with another limit to the wait.
+    pub(super) async fn reason_by(&mut self, deadline: Instant) -> Option<String> {
         if let Some(access) = self.access.take() {
-            let _ = timeout(LAST_LINES, access).await;
+            let _ = timeout_at(deadline, access).await;
         }
-        timeout(LAST_LINES, self.messages.take()?).await.ok()?.ok()?
+        timeout_at(deadline, self.messages.take()?).await.ok()?.ok()?
     }
 }
 
@@ -50,11 +57,10 @@ fn lines(stream: OwnedFd) -> io::Result<Split<BufReader<Receiver>>> {
     Ok(BufReader::new(Receiver::from_owned_fd(stream)?).split(b'\n'))
 }
 
-async fn copy(mut lines: Split<BufReader<Receiver>>) {
+async fn copy(mut lines: Split<BufReader<Receiver>>, logs: LogOutput) {
     while let Ok(Some(mut line)) = lines.next_segment().await {
         line.push(b'\n');
-        // When nobody reads our output there is nobody to tell.
-        let _ = io::stdout().write_all(&line);
+        logs.access_line(&line);
     }
 }
 
@@ -82,6 +88,7 @@ async fn log(mut lines: Split<BufReader<Receiver>>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::LogFormat;
 
     #[tokio::test]
     async fn a_line_that_is_not_utf_8_ends_nothing() {
@@ -91,7 +98,7 @@ mod tests {
             .stderr(std::process::Stdio::piped())
             .spawn()
             .unwrap();
-        let mut output = Output::forward(&mut child).unwrap();
+        let mut output = Output::forward(&mut child, &LogOutput::stdout(LogFormat::Text).unwrap()).unwrap();
         assert_eq!(output.reason().await.as_deref(), Some("the reason"));
         assert!(child.wait().unwrap().success());
     }

@@ -143,8 +143,11 @@ impl Pipeline {
         match tokio::time::timeout(REQUEST_DEADLINE, handled).await {
             Ok(Ok(Ok(response))) => Ok(response),
             Ok(Ok(Err(error))) => Err(errors::to_problem(&error, route)),
-            // The panic hook has logged it.
-            Ok(Err(_panic)) => Err(Problem::internal()),
+            Ok(Err(_panic)) => {
+                // Where and why is in the line of the panic hook, which does not know the request.
+                tracing::error!(route = route.pattern, "the handler panicked");
+                Err(Problem::internal())
+            }
             Err(_elapsed) => {
                 tracing::warn!(route = route.pattern, "the request deadline has passed");
                 Err(Problem::unavailable(

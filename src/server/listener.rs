@@ -3,15 +3,21 @@
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::Path;
 use std::task::{Context, Poll};
 
 use hyper_util::rt::TokioIo;
-use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixSocket, UnixStream};
 
 use crate::config::{ConfigError, Listen};
 use crate::http::Peer;
+
+/// What the owner and the group of a unix socket may do at most: whoever can open it is believed what it says about the
+/// client's address.
+const SOCKET_MODE: u32 = 0o660;
+/// Connections that may wait to be accepted: as many as the system allows, as Rust's own library has it.
+const BACKLOG: u32 = i32::MAX.unsigned_abs();
 
 /// An open listening socket.
 #[derive(Debug)]
@@ -85,17 +91,26 @@ impl Listener {
 
 /// A socket file that a killed server left behind is removed; one that a server still answers on is not.
 fn bind_unix(path: &Path) -> io::Result<UnixListener> {
-    match UnixListener::bind(path) {
+    match open_unix(path) {
         Err(error) if error.kind() == ErrorKind::AddrInUse => {
             let is_socket = fs::metadata(path).is_ok_and(|file| file.file_type().is_socket());
             if !is_socket || std::os::unix::net::UnixStream::connect(path).is_ok() {
                 return Err(error);
             }
             fs::remove_file(path)?;
-            UnixListener::bind(path)
+            open_unix(path)
         }
         bound => bound,
     }
+}
+
+/// Nobody can connect before the socket listens, and by then its mode is right whatever the umask is.
+fn open_unix(path: &Path) -> io::Result<UnixListener> {
+    let socket = UnixSocket::new_stream()?;
+    socket.bind(path)?;
+    let mode = fs::metadata(path)?.permissions().mode() & SOCKET_MODE;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
+    socket.listen(BACKLOG)
 }
 
 fn explain(setting: &str, listen: &Listen, error: &io::Error) -> String {

@@ -13,3 +13,6 @@ pub(crate) use accept::serve_connections;
 pub use connection::KEEP_ALIVE;
 pub use listener::Listener;
 pub use signals::Signals;
+
+#[cfg(test)]
+mod tests;

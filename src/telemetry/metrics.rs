@@ -34,6 +34,7 @@ pub struct Metrics {
     cache_lookups: Family<CacheLabels, Counter>,
     hashes_waiting: Gauge,
     hashes: Counter,
+    task_panics: Family<TaskLabels, Counter>,
 }
 
 /// The metrics of one route, method and status class. Looking them up by label takes a lock and a hash, so the caller
@@ -100,6 +101,11 @@ struct CacheLabels {
     result: &'static str,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct TaskLabels {
+    task: &'static str,
+}
+
 impl Default for Metrics {
     fn default() -> Self {
         let mut metrics = Self {
@@ -115,6 +121,7 @@ impl Default for Metrics {
             cache_lookups: Family::default(),
             hashes_waiting: Gauge::default(),
             hashes: Counter::default(),
+            task_panics: Family::default(),
         };
         metrics.registry = Mutex::new(metrics.register());
         metrics
@@ -148,6 +155,11 @@ impl Metrics {
             "Password hashes waiting for a core",
             self.hashes_waiting.clone(),
         );
+        registry.register(
+            "background_task_panics",
+            "Panics after which a background task was started again",
+            self.task_panics.clone(),
+        );
         let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "Version of the server", build);
         let started = SystemTime::now()
@@ -162,6 +174,13 @@ impl Metrics {
     pub fn watch_database_pool(&self, status: impl Fn() -> DatabasePool + Send + Sync + 'static) {
         let collector = PoolCollector(Box::new(status));
         self.lock_registry().register_collector(Box::new(collector));
+    }
+
+    /// Adds the number of log lines that were dropped.
+    pub fn watch_dropped_log_lines(&self, dropped: &Counter) {
+        let help = "Log lines that could not be written";
+        self.lock_registry()
+            .register("log_lines_dropped", help, dropped.clone());
     }
 
     /// All metrics as text.
@@ -248,6 +267,11 @@ impl Metrics {
     /// Counts a password hash that is computed.
     pub fn password_hash_started(&self) {
         self.hashes.inc();
+    }
+
+    /// Counts a panic of a background task.
+    pub fn task_panicked(&self, task: &'static str) {
+        self.task_panics.get_or_create(&TaskLabels { task }).inc();
     }
 
     /// Password hashes computed so far.

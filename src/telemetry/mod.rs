@@ -5,7 +5,9 @@ mod json_line;
 mod latency;
 mod log;
 mod log_output;
+mod log_writer;
 mod metrics;
+mod plain_line;
 mod process;
 
 pub use exposition::TextFormat;

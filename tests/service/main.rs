@@ -4,6 +4,8 @@
 
 // A test that unwraps says where it failed; clippy.toml allows that in test functions, this in their helpers.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
+// What a test prints is shown when it fails.
+#![allow(clippy::print_stdout)]
 
 mod support;
 
@@ -18,6 +20,7 @@ mod hostile;
 mod instances;
 mod interruptions;
 mod limits;
+mod logs;
 mod metrics;
 mod migrations;
 mod observability;
@@ -27,3 +30,4 @@ mod revocation;
 mod rotation_properties;
 mod shutdown;
 mod startup;
+mod stop_in_time;

@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
-use crate::support::{Client, PASSWORD, ServerProcess, Storage, TestServer};
+use crate::support::{Client, PASSWORD, Proxy, ServerProcess, Storage, TestServer, fresh_database};
 
 /// Opens a connection and makes one request on it, which leaves it idle.
 async fn idle_connection(address: &str) -> TcpStream {
@@ -122,7 +122,9 @@ async fn no_request_fails_under_load_while_an_instance_drains() {
             })
         })
         .collect();
-    sleep(Duration::from_millis(500)).await;
+    while served.load(Ordering::Relaxed) < 100 {
+        sleep(Duration::from_millis(10)).await;
+    }
     process.signal("TERM");
     // The load balancer needs two failed checks in 5 s intervals; here it looks away after 2 of 3 s.
     sleep(Duration::from_secs(2)).await;
@@ -136,22 +138,25 @@ async fn no_request_fails_under_load_while_an_instance_drains() {
         served.load(Ordering::Relaxed),
         failed.load(Ordering::Relaxed)
     );
-    assert!(status.success() && served.load(Ordering::Relaxed) > 100);
+    assert!(status.success(), "{status}");
     assert_eq!(failed.load(Ordering::Relaxed), 0);
 }
 
 /// R16: requests under way finish even when the drain is over.
 #[tokio::test]
 async fn a_request_under_way_when_the_server_stops_is_answered() {
-    let slow = [("ARGON2_MEMORY_KIB", "200000"), ("ARGON2_ITERATIONS", "4")];
-    let mut process = ServerProcess::start(&slow);
+    let (proxy, database) = Proxy::before(&fresh_database().await).await;
+    let mut process = ServerProcess::start(&[("DATABASE_URL", &database)]);
     let client = process.client().await;
+    proxy.stall();
     let login = tokio::spawn({
         let mut client = client.clone();
         async move { client.login("nobody", PASSWORD).await }
     });
-    sleep(Duration::from_millis(100)).await;
+    sleep(Duration::from_millis(500)).await;
     process.signal("TERM");
+    process.await_line("shutting down").await;
+    proxy.restore();
     assert_eq!(login.await.unwrap().assert_problem(401), "invalid_credentials");
     assert!(process.exit(Duration::from_secs(20)).await.success());
 }
@@ -166,4 +171,18 @@ async fn a_second_signal_ends_the_server_at_once_with_a_failure() {
     process.signal("INT");
     let status = process.exit(Duration::from_secs(5)).await;
     assert_eq!(status.code(), Some(1));
+}
+
+/// F36: tools that rotate logs send them from habit.
+#[tokio::test]
+async fn sighup_and_sigusr1_are_ignored_with_a_line() {
+    let mut process = ServerProcess::start(&[]);
+    let client = process.client().await;
+    for name in ["HUP", "USR1"] {
+        process.signal(name);
+        process.await_line(&format!("signal=\"SIG{name}\"")).await;
+        assert_eq!(client.get("/health").await.status, 200);
+    }
+    process.signal("TERM");
+    assert!(process.exit(Duration::from_secs(20)).await.success());
 }

@@ -1,5 +1,6 @@
 //! The first start, and starts that cannot succeed: one line that names the setting and the mend.
 
+use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
 use crate::support::{Client, Proxy, SECRET, ServerProcess, free_port, fresh_database, redis_url};
@@ -127,6 +128,60 @@ async fn an_unknown_flag_or_a_wrong_value_is_told_with_the_setting() {
         let mut process = ServerProcess::start(&settings);
         assert_eq!(process.exit(PATIENCE).await.code(), Some(2));
         assert!(process.output().contains(part), "{}", process.output());
+    }
+}
+
+/// F17: compose files and deployment tools set `NAME=` where there is nothing to set.
+#[tokio::test]
+async fn a_variable_that_is_empty_counts_as_unset() {
+    let mut help = ServerProcess::run(&["serve", "--help"], &[]);
+    help.exit(PATIENCE).await;
+    let text = help.output();
+    let names: Vec<_> = text
+        .split("[env: ")
+        .skip(1)
+        .map(|rest| rest.split(['=', ']']).next().unwrap())
+        .collect();
+    assert!(names.len() > 25 && names.contains(&"DATABASE_URL"), "{names:?}");
+    // But for the ports, which other servers may have taken.
+    let taken = ["LISTEN", "METRICS_LISTEN"];
+    let empty = names
+        .iter()
+        .filter(|name| !taken.contains(name))
+        .map(|name| (*name, ""));
+    let settings: Vec<_> = empty
+        .chain([("LISTEN", "127.0.0.1:0"), ("METRICS_LISTEN", "127.0.0.1:0")])
+        .collect();
+    for arguments in [&[] as &[&str], &["serve"]] {
+        let process = ServerProcess::run(arguments, &settings);
+        process.client().await;
+        assert!(
+            process.output().contains("SQLite in data/slipway.db"),
+            "{}",
+            process.output()
+        );
+    }
+    let mut check = ServerProcess::run(
+        &["healthcheck"],
+        &[("HEALTHCHECK_ADDRESS", ""), ("LISTEN", "127.0.0.1:1")],
+    );
+    assert_eq!(check.exit(PATIENCE).await.code(), Some(1));
+    assert!(check.output().contains("LISTEN=127.0.0.1:1"), "{}", check.output());
+}
+
+/// F34: whoever can open it is believed what it says about the client's address.
+#[tokio::test]
+async fn a_unix_socket_is_for_its_owner_and_group_whatever_the_umask_is() {
+    for (umask, expected) in [("0", 0o660), ("022", 0o640), ("077", 0o600)] {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("slipway.sock");
+        let listen = format!("unix:{}", socket.display());
+        let script = format!("umask {umask}; exec \"$0\" \"$@\"");
+        let settings = [("LISTEN", listen.as_str()), ("METRICS_LISTEN", "off")];
+        let process = ServerProcess::run_by(&["/bin/sh", "-c", &script], &[], &settings);
+        process.await_line("Demo page").await;
+        let mode = std::fs::metadata(&socket).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, expected, "umask {umask}");
     }
 }
 

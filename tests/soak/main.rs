@@ -10,6 +10,8 @@
 
 // A test that unwraps says where it failed; clippy.toml allows that in test functions, this in their helpers.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
+// It is run to be read.
+#![allow(clippy::print_stdout)]
 
 // The helpers of tests/service, not all of which are needed here.
 #[allow(dead_code, unused_imports, unused_macros)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use slipway::config::{Config, Options};
-use slipway::{app, container, http, server};
+use slipway::{http, server, stop};
 
 use crate::support::{Container, Storage, TestServer, evaluate, program, render};
 
@@ -25,8 +25,7 @@ fn the_timeout_chain_is_the_same_in_rust_and_in_nix() {
         ("serverKeepAlive", server::KEEP_ALIVE),
         ("requestDeadline", http::REQUEST_DEADLINE),
         ("drain", Config::from_options(&options).unwrap().drain),
-        ("nginxStop", container::NGINX_STOP_DEADLINE),
-        ("serverStop", app::STOP_DEADLINE),
+        ("stop", stop::STOP_WITHIN),
     ] {
         assert_eq!(Duration::from_secs(timeouts[name]), seconds, "{name}");
     }
@@ -42,8 +41,8 @@ fn no_link_of_the_timeout_chain_is_out_of_order() {
     assert!(t("requestDeadline") < t("nginxProxyRead") && t("nginxProxyRead") < t("loadBalancerIdle"));
     assert!(t("drain") > t("healthCheckInterval") * t("unhealthyThreshold"));
     assert!(t("drain") > t("deregistrationDelay"));
-    assert!(t("nginxStop") >= t("nginxProxyRead") && t("serverStop") > t("requestDeadline"));
-    assert!(t("stopTimeout") > t("drain") + t("nginxStop") + t("serverStop"));
+    assert!(t("stop") > t("requestDeadline"));
+    assert!(t("stopTimeout") > t("drain") + t("stop"));
 }
 
 /// The values of a directive.

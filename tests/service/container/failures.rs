@@ -238,6 +238,10 @@ async fn as_pid_1_it_reaps_what_others_leave_behind_and_stops_on_sigterm() {
     );
 
     container.client().await_ready().await;
+    for name in ["HUP", "USR1"] {
+        send_signal(pid_1, name);
+        container.process.await_line(&format!("\"signal\":\"SIG{name}\"")).await;
+    }
     send_signal(pid_1, "TERM");
     let status = container.process.exit(PATIENCE).await;
     assert!(status.success(), "{status}\n{}", container.process.output());

@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
@@ -12,7 +12,7 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufR
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
-use super::{Answer, Client, ServerProcess, free_port};
+use super::{Answer, Client, ServerProcess, free_port, piped};
 
 /// A running `slipway container`.
 pub(crate) struct Container {
@@ -39,12 +39,26 @@ impl Container {
 
     /// One that has just been started, by another program if there is a `starter`.
     pub(crate) fn launch(arguments: &str, settings: &[(&str, &str)], starter: &[&str]) -> Self {
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
-        Self::launch_at(address, arguments, settings, starter)
+        Self::launch_at(free_address(), arguments, settings, starter)
     }
 
     /// The same, at an address that nobody else listens at.
     pub(crate) fn launch_at(address: SocketAddr, arguments: &str, settings: &[(&str, &str)], starter: &[&str]) -> Self {
+        Self::spawn(piped(), address, arguments, settings, starter)
+    }
+
+    /// One that has just been started, with standard output and standard error of the test's choice.
+    pub(crate) fn launch_into(streams: [Stdio; 2], settings: &[(&str, &str)]) -> Self {
+        Self::spawn(streams, free_address(), "", settings, &[])
+    }
+
+    fn spawn(
+        streams: [Stdio; 2],
+        address: SocketAddr,
+        arguments: &str,
+        settings: &[(&str, &str)],
+        starter: &[&str],
+    ) -> Self {
         let folder = TempDir::new().unwrap();
         let config = folder.path().join("nginx.conf");
         std::fs::write(&config, render(&format!("listen = \"{address}\"; {arguments}"))).unwrap();
@@ -58,7 +72,8 @@ impl Container {
             ("ARGON2_MEMORY_KIB", "64"),
             ("LOG_FORMAT", "json"),
         ];
-        let process = ServerProcess::run_by(starter, &["container"], &[&defaults, settings].concat());
+        let settings = [&defaults, settings].concat();
+        let process = ServerProcess::run_into(streams, starter, &["container"], &settings);
         Self {
             process,
             address,
@@ -125,6 +140,10 @@ impl Container {
         assert_eq!(lines.len(), 1, "{lines:?}");
         lines.remove(0)
     }
+}
+
+fn free_address() -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()))
 }
 
 /// Reads one answer with a Content-Length; `None` when the connection ended before it.

@@ -8,15 +8,17 @@ mod process;
 mod proxy;
 mod server;
 mod services;
+mod streams;
 mod usage;
 
 pub(crate) use client::{Answer, Client, PASSWORD};
 pub(crate) use container::{Container, evaluate, program, read_answer, render};
 pub(crate) use pgbouncer::{PgBouncer, PoolMode};
-pub(crate) use process::{ServerProcess, children_of, free_port, send_signal};
+pub(crate) use process::{ServerProcess, children_of, free_port, piped, send_signal};
 pub(crate) use proxy::Proxy;
 pub(crate) use server::{SECRET, Storage, TestServer};
-pub(crate) use services::{count, fresh_database, fresh_key_prefix, redis_url};
+pub(crate) use services::{PrivateServices, count, fresh_database, fresh_key_prefix, redis_url};
+pub(crate) use streams::{FullPipe, full_disk, nobody};
 pub(crate) use usage::Usage;
 
 /// Runs each scenario (an `async fn(TestServer)`) on both pairs of storages.

@@ -54,6 +54,16 @@ impl ServerProcess {
 
     /// The same, started by another program with its arguments.
     pub(crate) fn run_by(starter: &[&str], arguments: &[&str], settings: &[(&str, &str)]) -> Self {
+        Self::run_into(piped(), starter, arguments, settings)
+    }
+
+    /// The same with standard output and standard error of the test's choice; those that are piped are read.
+    pub(crate) fn run_into(
+        [stdout, stderr]: [Stdio; 2],
+        starter: &[&str],
+        arguments: &[&str],
+        settings: &[(&str, &str)],
+    ) -> Self {
         let folder = TempDir::new().unwrap();
         let words = [starter, &[env!("CARGO_BIN_EXE_slipway")], arguments].concat();
         let mut child = Command::new(words[0])
@@ -62,17 +72,18 @@ impl ServerProcess {
             .env_clear()
             .envs(settings.iter().copied())
             .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stdout(stdout)
+            .stderr(stderr)
             .kill_on_drop(true)
             .spawn()
             .unwrap();
         let output = Arc::default();
         let is_read = watch::Sender::new(true);
-        let readers = vec![
-            read(child.stdout.take().unwrap(), Arc::clone(&output), is_read.subscribe()),
-            read(child.stderr.take().unwrap(), Arc::clone(&output), is_read.subscribe()),
-        ];
+        let stdout = child.stdout.take();
+        let stdout = stdout.map(|stream| read(stream, Arc::clone(&output), is_read.subscribe()));
+        let stderr = child.stderr.take();
+        let stderr = stderr.map(|stream| read(stream, Arc::clone(&output), is_read.subscribe()));
+        let readers = stdout.into_iter().chain(stderr).collect();
         Self {
             child,
             folder,
@@ -149,6 +160,11 @@ fn read(
             let _ = is_read.wait_for(|is_read| *is_read).await;
         }
     })
+}
+
+/// Both streams, to be read.
+pub(crate) fn piped() -> [Stdio; 2] {
+    [Stdio::piped(), Stdio::piped()]
 }
 
 pub(crate) fn send_signal(pid: u32, name: &str) {

@@ -10,6 +10,8 @@ use std::sync::OnceLock;
 use sea_orm::{ConnectionTrait, Database, Statement};
 use uuid::Uuid;
 
+use super::{children_of, send_signal};
+
 struct Services {
     urls: HashMap<String, String>,
     /// Its standard input closes when this process ends, however it ends, and then the servers are stopped.
@@ -27,32 +29,83 @@ fn services() -> &'static Services {
                 _holder: None,
             };
         }
-        let mut holder = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/services"))
-            .arg("hold")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("tests/services cannot be run");
-        let lines = BufReader::new(holder.stdout.take().unwrap())
-            .lines()
-            .map(Result::unwrap);
-        let urls: HashMap<_, _> = lines
-            .take_while(|line| line != "ready")
-            .filter_map(|line| {
-                line.split_once('=')
-                    .map(|(name, url)| (name.to_owned(), url.to_owned()))
-            })
-            .collect();
-        assert_eq!(
-            urls.len(),
-            2,
-            "PostgreSQL and Valkey could not be started; tests/services says why above"
-        );
+        let (urls, holder) = hold();
         Services {
             urls,
             _holder: Some(holder),
         }
     })
+}
+
+/// Starts a pair of servers; they are stopped when the standard input of the process closes.
+fn hold() -> (HashMap<String, String>, Child) {
+    let mut holder = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/services"))
+        .arg("hold")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("tests/services cannot be run");
+    let lines = BufReader::new(holder.stdout.take().unwrap())
+        .lines()
+        .map(Result::unwrap);
+    let urls: HashMap<_, _> = lines
+        .take_while(|line| line != "ready")
+        .filter_map(|line| {
+            line.split_once('=')
+                .map(|(name, url)| (name.to_owned(), url.to_owned()))
+        })
+        .collect();
+    assert_eq!(
+        urls.len(),
+        2,
+        "PostgreSQL and Valkey could not be started; tests/services says why above"
+    );
+    (urls, holder)
+}
+
+/// A PostgreSQL that no other test uses, which can be frozen.
+pub(crate) struct PrivateServices {
+    urls: HashMap<String, String>,
+    holder: Child,
+}
+
+impl PrivateServices {
+    pub(crate) fn start() -> Self {
+        let (urls, holder) = hold();
+        Self { urls, holder }
+    }
+
+    pub(crate) fn database_url(&self) -> &str {
+        &self.urls["TEST_POSTGRES_URL"]
+    }
+
+    /// Stops every process of it: connections stay open, new ones are made by the kernel, and nothing answers.
+    pub(crate) fn freeze_database(&self) {
+        self.signal_database("STOP");
+    }
+
+    pub(crate) fn thaw_database(&self) {
+        self.signal_database("CONT");
+    }
+
+    fn signal_database(&self, signal: &str) {
+        let is_postgres = |(_, program, _): &(u32, String, char)| program == "postgres";
+        let server = children_of(self.holder.id()).into_iter().find(is_postgres);
+        let (server, ..) = server.expect("no PostgreSQL runs");
+        // The server itself first, so that it starts no further process.
+        send_signal(server, signal);
+        children_of(server)
+            .iter()
+            .for_each(|(child, ..)| send_signal(*child, signal));
+    }
+}
+
+impl Drop for PrivateServices {
+    fn drop(&mut self) {
+        self.thaw_database();
+        drop(self.holder.stdin.take());
+        let _ = self.holder.wait();
+    }
 }
 
 /// The URL of a new, empty PostgreSQL database.
