@@ -65,10 +65,10 @@ impl App {
             None => None,
         };
         let store = open_store(config).await?;
-        let cache = Cache::open(&config.cache, &clock);
+        let metrics = Arc::new(Metrics::default());
+        let cache = Cache::open(&config.cache, &clock, &metrics);
         let cache = cache.map_err(|error| ConfigError(format!("REDIS_URL cannot be used: {error}")))?;
 
-        let metrics = Arc::new(Metrics::default());
         let pool = store.clone();
         metrics.watch_database_pool(move || pool.pool_status());
         let draining = Draining::default();

@@ -217,7 +217,7 @@ export interface paths {
         };
         /**
          * Ready?
-         * @description Asks the database and the cache for an answer, each within a second.
+         * @description Asks the database for an answer and the cache to take a write, each within a second.
          */
         get: operations["ready"];
         put?: never;

@@ -93,11 +93,11 @@ impl StatusApi {
 
     /// Ready?
     ///
-    /// Asks the database and the cache for an answer, each within a second.
+    /// Asks the database for an answer and the cache to take a write, each within a second.
     #[oai(path = "/ready", method = "get", operation_id = "ready")]
     async fn ready(&self, state: Data<&Arc<State>>) -> Result<ReadyResponse, ReadyError> {
         refuse_while_draining(&state)?;
-        let (database, cache) = tokio::join!(check(state.store.ping()), check(state.cache.ping()));
+        let (database, cache) = tokio::join!(check(state.store.ping()), check(state.cache.check()));
         let dependencies = Dependencies { database, cache };
         if (database, cache) != (DependencyStatus::Ok, DependencyStatus::Ok) {
             return Err(not_ready(&dependencies).into());

@@ -78,7 +78,7 @@ mod tests {
             let config = Config::from_options(&Options::parse_from(["slipway", secret, &database])).unwrap();
             let store = store::connect(&config.database).await.unwrap();
             store::migrate(&store).await.unwrap();
-            let cache = Cache::open(&config.cache, &clock).unwrap();
+            let cache = Cache::open(&config.cache, &clock, &Arc::default()).unwrap();
             let auth = Auth::new(&config, clock.clone(), store, cache, Arc::default());
             let username = Username::try_from("ada".to_owned()).unwrap();
             let password = Password::try_from("correct horse".to_owned()).unwrap();

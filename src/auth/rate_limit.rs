@@ -14,6 +14,8 @@ const WINDOW: Duration = Duration::from_secs(60);
 /// full of people shares one address.
 const REFRESH_FACTOR: u32 = 10;
 
+const ADDRESS: &str = "address";
+
 /// One attempt at a route.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Attempt<'a> {
@@ -50,11 +52,46 @@ pub struct Limit {
 }
 
 /// Counts attempts, in the shared cache while there is one and in this process while there is not.
+///
+/// An attempt is counted for its address and its account in one round trip. An address that has used up its quota is
+/// remembered in this process until its window is over, and what it attempts by then is refused before anything is counted:
+/// a flood of names from one address makes no counters for them, in neither place, and costs the shared cache nothing. Only
+/// while the address is not known yet to have used up its quota elsewhere, or in attempts at the same moment, a few names
+/// more are counted.
 #[derive(Clone, Debug)]
 pub(super) struct RateLimiter {
     config: RateLimitConfig,
     shared: Cache,
     local: MemoryCache,
+}
+
+/// How many attempts a window has for an address or an account.
+#[derive(Debug)]
+struct Budget {
+    name: &'static str,
+    quota: u32,
+    key: String,
+}
+
+impl Budget {
+    /// Whether the next attempt would be one too many.
+    fn is_spent(&self, counter: &Counter) -> bool {
+        counter.count >= u64::from(self.quota)
+    }
+
+    fn is_exceeded(&self, counter: &Counter) -> bool {
+        counter.count > u64::from(self.quota)
+    }
+
+    fn limit(&self, counter: &Counter) -> Limit {
+        Limit {
+            name: self.name,
+            quota: self.quota,
+            window: WINDOW,
+            remaining: u64::from(self.quota).saturating_sub(counter.count),
+            resets_in: counter.resets_in,
+        }
+    }
 }
 
 impl RateLimiter {
@@ -69,53 +106,57 @@ impl RateLimiter {
     /// Counts `attempt`.
     ///
     /// # Errors
-    /// [`Refusal`] when one of the limits is used up. Refused attempts count too, so hammering does not help.
+    /// [`Refusal`] when one of the limits is used up. An attempt that the account's limit refuses counts for the address,
+    /// so hammering does not help.
     pub(super) async fn admit(&self, attempt: Attempt<'_>) -> Result<(), Refusal> {
-        let Attempt { route, account, .. } = attempt;
-        let factor = if route == "refresh" { REFRESH_FACTOR } else { 1 };
-        let address = attempt.address.map_or_else(|| "local".to_owned(), network);
-        let limits = [
-            (
-                "address",
-                self.config.per_address.saturating_mul(factor),
-                format!("rate:{route}:address:{address}"),
-            ),
-            (
-                "account",
-                self.config.per_account.saturating_mul(factor),
-                format!("rate:{route}:account:{account}"),
-            ),
-        ];
-        let limits: Vec<_> = limits.into_iter().filter(|(_, quota, _)| *quota > 0).collect();
-        if limits.is_empty() {
+        let [address, account] = self.budgets(attempt);
+        if address.quota > 0
+            && let Some(counter) = self.local.counter(&address.key)
+            && address.is_spent(&counter)
+        {
+            return Err(Refusal {
+                retry_after: counter.resets_in,
+                limits: vec![address.limit(&counter)],
+            });
+        }
+        let budgets: Vec<Budget> = [address, account].into_iter().filter(|b| b.quota > 0).collect();
+        if budgets.is_empty() {
             return Ok(());
         }
-        let keys: Vec<String> = limits.iter().map(|(_, _, key)| key.clone()).collect();
+        let keys: Vec<String> = budgets.iter().map(|budget| budget.key.clone()).collect();
         let counters = match self.shared.increment(&keys, WINDOW).await {
             Ok(counters) => counters,
             Err(_) => self.local.increment(&keys, WINDOW),
         };
-        let exceeded = |((_, quota, _), counter): &(&(_, u32, _), &Counter)| counter.count > u64::from(*quota);
-        let retry_after = limits
-            .iter()
-            .zip(&counters)
-            .filter(exceeded)
-            .map(|(_, counter)| counter.resets_in)
-            .max();
-        let Some(retry_after) = retry_after else {
+        let counted = || budgets.iter().zip(&counters);
+        for (budget, counter) in counted() {
+            if budget.name == ADDRESS && budget.is_spent(counter) {
+                self.local.set_counter(&budget.key, *counter);
+            }
+        }
+        let exceeded = counted().filter(|(budget, counter)| budget.is_exceeded(counter));
+        let Some(retry_after) = exceeded.map(|(_, counter)| counter.resets_in).max() else {
             return Ok(());
-        };
-        let limit = |((name, quota, _), counter): ((&'static str, u32, String), Counter)| Limit {
-            name,
-            quota,
-            window: WINDOW,
-            remaining: u64::from(quota).saturating_sub(counter.count),
-            resets_in: counter.resets_in,
         };
         Err(Refusal {
             retry_after,
-            limits: limits.into_iter().zip(counters).map(limit).collect(),
+            limits: counted().map(|(budget, counter)| budget.limit(counter)).collect(),
         })
+    }
+
+    fn budgets(&self, attempt: Attempt<'_>) -> [Budget; 2] {
+        let Attempt { route, account, .. } = attempt;
+        let factor = if route == "refresh" { REFRESH_FACTOR } else { 1 };
+        let address = attempt.address.map_or_else(|| "local".to_owned(), network);
+        let budget = |name, quota: u32, whose: &str| Budget {
+            name,
+            quota: quota.saturating_mul(factor),
+            key: format!("rate:{route}:{name}:{whose}"),
+        };
+        [
+            budget(ADDRESS, self.config.per_address, &address),
+            budget("account", self.config.per_account, account),
+        ]
     }
 }
 
@@ -137,11 +178,15 @@ mod tests {
     use super::*;
 
     fn limiter(per_address: u32, per_account: u32, clock: &Clock) -> RateLimiter {
+        limiter_on(MemoryCache::new(clock.clone()), per_address, per_account, clock)
+    }
+
+    fn limiter_on(shared: MemoryCache, per_address: u32, per_account: u32, clock: &Clock) -> RateLimiter {
         let config = RateLimitConfig {
             per_address,
             per_account,
         };
-        RateLimiter::new(config, Cache::Memory(MemoryCache::new(clock.clone())), clock.clone())
+        RateLimiter::new(config, Cache::Memory(shared), clock.clone())
     }
 
     fn attempt<'a>(address: &str, account: &'a str) -> Attempt<'a> {
@@ -168,6 +213,45 @@ mod tests {
         limiter.admit(attempt("10.0.0.9", "e")).await.unwrap_err();
         clock.step(TimeDelta::seconds(60));
         limiter.admit(attempt("10.0.0.9", "ada")).await.unwrap();
+    }
+
+    /// Security finding F8: it forgot the counters that held back the guesses at an account.
+    #[tokio::test]
+    async fn a_flood_of_names_from_one_address_is_refused_before_it_makes_counters_for_them() {
+        let clock = Clock::manual();
+        let shared = MemoryCache::new(clock.clone());
+        let limiter = limiter_on(shared.clone(), 3, 2, &clock);
+        for _ in 0..3 {
+            let _ = limiter.admit(attempt("10.0.0.1", "ada")).await;
+        }
+        for name in ["x", "y", "z"] {
+            let refusal = limiter.admit(attempt("10.0.0.1", name)).await.unwrap_err();
+            assert_eq!((refusal.limits.len(), refusal.limits[0].name), (1, "address"));
+            assert_eq!((refusal.limits[0].remaining, refusal.retry_after), (0, WINDOW));
+            assert_eq!(shared.counter(&format!("rate:login:account:{name}")), None);
+        }
+        limiter.admit(attempt("10.0.0.2", "ada")).await.unwrap_err();
+        clock.step(TimeDelta::seconds(60));
+        limiter.admit(attempt("10.0.0.1", "ada")).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_address_that_used_up_its_quota_at_another_instance_is_remembered_here_too() {
+        let clock = Clock::manual();
+        let shared = MemoryCache::new(clock.clone());
+        let [one, other] = [(); 2].map(|()| limiter_on(shared.clone(), 2, 0, &clock));
+        for account in ["a", "b"] {
+            one.admit(attempt("10.0.0.1", account)).await.unwrap();
+        }
+        clock.step(TimeDelta::seconds(20));
+        let refusal = other.admit(attempt("10.0.0.1", "c")).await.unwrap_err();
+        assert_eq!(refusal.retry_after, Duration::from_secs(40));
+        shared.clear();
+        assert_eq!(
+            other.admit(attempt("10.0.0.1", "d")).await.unwrap_err().retry_after,
+            Duration::from_secs(40)
+        );
+        other.admit(attempt("10.0.0.2", "d")).await.unwrap();
     }
 
     #[tokio::test]

@@ -1,18 +1,21 @@
 //! Short-lived shared state: counters and marks that expire. Losing all of it loses no session and no account.
 
+mod expiring;
 mod memory;
 mod valkey;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::config::CacheConfig;
+use crate::telemetry::Metrics;
 
 pub use memory::MemoryCache;
 pub use valkey::ValkeyCache;
 
-/// An error of the cache: it did not answer in time or at all. Callers go on without it; clients see it only as
-/// `cache: unavailable` in `GET /ready`.
+/// Why the cache could not do something: it did not answer in time or at all, or it answered with an error. Callers go on
+/// without it; clients see it only as `cache: unavailable` in `GET /ready`.
 #[derive(Debug, thiserror::Error)]
 #[error("the cache is unavailable: {0}")]
 pub struct CacheError(pub String);
@@ -22,7 +25,7 @@ pub struct CacheError(pub String);
 pub struct Counter {
     /// How often it was incremented since it began, this time included.
     pub count: u64,
-    /// When it begins anew.
+    /// When it begins again.
     pub resets_in: Duration,
 }
 
@@ -41,17 +44,17 @@ impl Cache {
     ///
     /// # Errors
     /// When the URL cannot be used; says why.
-    pub fn open(config: &CacheConfig, clock: &Clock) -> Result<Self, CacheError> {
+    pub fn open(config: &CacheConfig, clock: &Clock, metrics: &Arc<Metrics>) -> Result<Self, CacheError> {
         Ok(match &config.url {
-            Some(url) => Self::Valkey(ValkeyCache::open(url, &config.key_prefix)?),
+            Some(url) => Self::Valkey(ValkeyCache::open(url, &config.key_prefix, Arc::clone(metrics))?),
             None => Self::Memory(MemoryCache::new(clock.clone())),
         })
     }
 
-    /// Increments each of `keys`, each of which begins anew `window` after its first increment.
+    /// Increments each of `keys`, each of which begins again `window` after its first increment.
     ///
     /// # Errors
-    /// [`CacheError`] when the cache does not answer in time.
+    /// [`CacheError`] when the cache does not do it in time: they may be incremented or not.
     pub async fn increment(&self, keys: &[String], window: Duration) -> Result<Vec<Counter>, CacheError> {
         match self {
             Self::Memory(cache) => Ok(cache.increment(keys, window)),
@@ -59,20 +62,25 @@ impl Cache {
         }
     }
 
-    /// Sets a mark at each of `keys` that vanishes after `lifetime`.
+    /// Sets a mark at each of `keys`, however many, that vanishes after `lifetime`.
     ///
     /// # Errors
-    /// [`CacheError`] when the cache does not answer in time: the marks may be set or not.
+    /// [`CacheError`] when the cache does not do it in time: each mark may be set or not.
     pub async fn mark(&self, keys: &[String], lifetime: Duration) -> Result<(), CacheError> {
-        if keys.is_empty() {
-            return Ok(());
-        }
         match self {
-            Self::Memory(cache) => {
-                cache.mark(keys, lifetime);
-                Ok(())
-            }
+            Self::Memory(cache) => cache.mark(keys, lifetime),
             Self::Valkey(cache) => cache.mark(keys, lifetime).await,
+        }
+    }
+
+    /// Turns the mark at `from` into one at `to`, in one step. Tells whether there was one.
+    ///
+    /// # Errors
+    /// [`CacheError`] when the cache does not answer in time: it may be renamed or not.
+    pub async fn rename_mark(&self, from: &str, to: &str) -> Result<bool, CacheError> {
+        match self {
+            Self::Memory(cache) => Ok(cache.rename_mark(from, to)),
+            Self::Valkey(cache) => cache.rename_mark(from, to).await,
         }
     }
 
@@ -87,14 +95,25 @@ impl Cache {
         }
     }
 
-    /// Asks the cache for an answer.
+    /// How often the cache was connected to. A number that is higher than before says that the server at the other end
+    /// may be another one, or have been started again from an older state: it may have lost the last things that it was
+    /// told, and kept others.
+    pub fn connections(&self) -> u64 {
+        match self {
+            Self::Memory(_) => 0,
+            Self::Valkey(cache) => cache.connections(),
+        }
+    }
+
+    /// Asks the cache to do, on keys of its own, what it is needed for: one that can be read and not written is of no
+    /// use.
     ///
     /// # Errors
-    /// [`CacheError`] when none comes in time.
-    pub async fn ping(&self) -> Result<(), CacheError> {
+    /// [`CacheError`] when it does not do so in time.
+    pub async fn check(&self) -> Result<(), CacheError> {
         match self {
             Self::Memory(_) => Ok(()),
-            Self::Valkey(cache) => cache.ping().await,
+            Self::Valkey(cache) => cache.check().await,
         }
     }
 }

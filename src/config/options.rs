@@ -32,11 +32,14 @@ pub struct Options {
     #[arg(long, env = "DATABASE_MAX_CONNECTIONS", default_value_t = NonZeroU32::new(10).unwrap_or(NonZeroU32::MIN))]
     pub database_max_connections: NonZeroU32,
 
-    /// `redis://host:6379` or `rediss://…` for TLS [default: a cache in this process, which other instances do not see]
+    /// `redis://host:6379` or `rediss://…` for TLS, of Valkey or Redis (6 or newer, no scripts needed). If it may run full,
+    /// its maxmemory-policy should be volatile-ttl: others can evict the marks of ended sessions, whose access tokens are then
+    /// accepted again until they expire [default: a cache in this process, which other instances do not see]
     #[arg(long, env = "REDIS_URL", hide_env_values = true)]
     pub redis_url: Option<String>,
 
-    /// What every key in the cache begins with; services that share one cache need different ones
+    /// What every key in the cache begins with; services that share one cache need different ones. In braces, such as
+    /// `{slipway}:`, where a cluster would otherwise spread the keys over its slots, which a transaction may not span
     #[arg(long, env = "CACHE_KEY_PREFIX", default_value = "slipway:")]
     pub cache_key_prefix: String,
 

@@ -32,6 +32,7 @@ pub struct Metrics {
     in_flight: Gauge,
     auth: Family<AuthLabels, Counter>,
     cache_lookups: Family<CacheLabels, Counter>,
+    cache_errors: Family<CacheErrorLabels, Counter>,
     hashes_waiting: Gauge,
     hashes: Counter,
     task_panics: Family<TaskLabels, Counter>,
@@ -106,6 +107,11 @@ struct TaskLabels {
     task: &'static str,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct CacheErrorLabels {
+    kind: &'static str,
+}
+
 impl Default for Metrics {
     fn default() -> Self {
         let mut metrics = Self {
@@ -119,6 +125,7 @@ impl Default for Metrics {
             in_flight: Gauge::default(),
             auth: Family::default(),
             cache_lookups: Family::default(),
+            cache_errors: Family::default(),
             hashes_waiting: Gauge::default(),
             hashes: Counter::default(),
             task_panics: Family::default(),
@@ -148,6 +155,11 @@ impl Metrics {
             "cache_lookups",
             "Revocation look-ups in the cache",
             self.cache_lookups.clone(),
+        );
+        registry.register(
+            "cache_errors",
+            "Operations that the cache did not do and connections that could not be made, by kind of error",
+            self.cache_errors.clone(),
         );
         registry.register("password_hashes", "Password hashes computed", self.hashes.clone());
         registry.register(
@@ -257,6 +269,11 @@ impl Metrics {
             CacheLookup::Error => "error",
         };
         self.cache_lookups.get_or_create(&CacheLabels { result }).inc();
+    }
+
+    /// Counts something that the cache did not do. `kind` is one of a few.
+    pub fn cache_error(&self, kind: &'static str) {
+        self.cache_errors.get_or_create(&CacheErrorLabels { kind }).inc();
     }
 
     /// Counts a password hash as waiting until the guard is dropped.

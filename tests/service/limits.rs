@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::support::{Client, PASSWORD, ServerProcess, Storage, TestServer, free_port};
+use crate::support::{Client, PASSWORD, ServerProcess, Storage, TestServer, Valkey, free_port};
 
 async fn limited(storage: Storage, limits: &[&str]) -> TestServer {
     TestServer::start_with(storage, limits).await
@@ -107,6 +107,29 @@ async fn a_limit_holds_over_all_instances() {
     assert_eq!(other.client().login("ada", PASSWORD).await.status, 401);
     assert_eq!(server.client().login("ada", PASSWORD).await.status, 429);
     assert_eq!(other.client().login("ada", PASSWORD).await.status, 429);
+}
+
+/// Security finding F8, in Valkey: it would fill up with names that nobody has.
+#[tokio::test]
+async fn what_an_address_attempts_beyond_its_limit_makes_no_counter_for_the_name_it_tried() {
+    let valkey = Valkey::start(&[]).await;
+    let redis = format!("--redis-url={}", valkey.url());
+    let server = limited(
+        Storage::PostgresAndValkey,
+        &["--rate-limit-per-address=3", "--rate-limit-per-account=9", &redis],
+    )
+    .await;
+    for name in ["ann", "bob", "cid"] {
+        assert_eq!(server.client().login(name, PASSWORD).await.status, 401);
+    }
+    let counters = "KEYS *:login:account:*";
+    assert_eq!(valkey.run::<Vec<String>>(counters).await.len(), 3);
+    for number in 0..20 {
+        let refused = server.client().login(&format!("junk{number}"), PASSWORD).await;
+        assert_eq!(refused.assert_problem(429), "rate_limited");
+        assert_eq!(refused.header("ratelimit-policy"), Some("\"address\";q=3;w=60"));
+    }
+    assert_eq!(valkey.run::<Vec<String>>(counters).await.len(), 3);
 }
 
 /// A login storm is answered in part, with the rest told when to come back, and health is not concerned.

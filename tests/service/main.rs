@@ -10,6 +10,7 @@
 mod support;
 
 mod accounts;
+mod cache_errors;
 mod cleanup;
 mod container;
 mod contract;

@@ -210,9 +210,17 @@ pub(crate) fn evaluate(expression: &str) -> Value {
 
 /// The path of a program, which ./test has installed if it was missing.
 pub(crate) fn program(name: &str) -> PathBuf {
+    any_program(&[name])
+}
+
+/// The same of the first of these that is there.
+pub(crate) fn any_program(names: &[&str]) -> PathBuf {
     let path = std::env::var("PATH").unwrap_or_default();
     let folders = path.split(':').chain(["/usr/sbin"]);
-    let mut candidates = folders.map(|folder| Path::new(folder).join(name));
+    let candidates = folders.map(Path::new).collect::<Vec<_>>();
+    let mut candidates = names
+        .iter()
+        .flat_map(|name| candidates.iter().map(move |folder| folder.join(name)));
     let found = candidates.find(|candidate| candidate.is_file());
-    found.unwrap_or_else(|| panic!("{name} is not installed: run ./test, which installs it"))
+    found.unwrap_or_else(|| panic!("none of {names:?} is installed: run ./test, which installs it"))
 }

@@ -10,9 +10,10 @@ mod server;
 mod services;
 mod streams;
 mod usage;
+mod valkey;
 
 pub(crate) use client::{Answer, Client, PASSWORD};
-pub(crate) use container::{Container, evaluate, program, read_answer, render};
+pub(crate) use container::{Container, any_program, evaluate, program, read_answer, render};
 pub(crate) use pgbouncer::{PgBouncer, PoolMode};
 pub(crate) use process::{ServerProcess, children_of, free_port, piped, send_signal};
 pub(crate) use proxy::Proxy;
@@ -20,6 +21,7 @@ pub(crate) use server::{SECRET, Storage, TestServer};
 pub(crate) use services::{PrivateServices, count, fresh_database, fresh_key_prefix, redis_url};
 pub(crate) use streams::{FullPipe, full_disk, nobody};
 pub(crate) use usage::Usage;
+pub(crate) use valkey::Valkey;
 
 /// Runs each scenario (an `async fn(TestServer)`) on both pairs of storages.
 macro_rules! on_both_storages {

@@ -1,7 +1,7 @@
 //! A TCP proxy between the server and what it depends on, which cuts, stalls and refuses on command.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
@@ -22,22 +22,26 @@ enum Mode {
 #[derive(Clone)]
 pub(crate) struct Proxy {
     address: SocketAddr,
+    target: Arc<Mutex<SocketAddr>>,
     mode: Arc<watch::Sender<Mode>>,
 }
 
 impl Proxy {
     pub(crate) async fn to(target: &str) -> Self {
-        let target: SocketAddr = target.parse().unwrap();
+        let target = Arc::new(Mutex::new(target.parse().unwrap()));
+        let targets = Arc::clone(&target);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (mode, changes) = watch::channel(Mode::Forward);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
+                let target = *targets.lock().unwrap();
                 tokio::spawn(forward(client, target, changes.clone()));
             }
         });
         Self {
             address,
+            target,
             mode: Arc::new(mode),
         }
     }
@@ -49,6 +53,11 @@ impl Proxy {
         let proxy = Self::to(host).await;
         let through = url.replace(host, &proxy.address.to_string());
         (proxy, through)
+    }
+
+    /// Leads new connections to another target, as a name does that points to another address; old ones stay.
+    pub(crate) fn lead_to(&self, target: &str) {
+        *self.target.lock().unwrap() = target.parse().unwrap();
     }
 
     pub(crate) fn cut(&self) {
