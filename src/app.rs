@@ -46,6 +46,7 @@ pub struct App {
     draining: Draining,
     drain: Duration,
     store: Store,
+    auth: Auth,
     stop: CancellationToken,
     connections: TaskTracker,
     tasks: Tasks,
@@ -82,7 +83,7 @@ impl App {
         let tasks = Tasks::new(Arc::clone(&metrics));
         auth.maintain(&tasks);
         let state = Arc::new(api::State {
-            auth,
+            auth: auth.clone(),
             clock,
             store: store.clone(),
             cache,
@@ -107,6 +108,7 @@ impl App {
             draining,
             drain: config.drain,
             store,
+            auth,
             stop: CancellationToken::new(),
             connections: TaskTracker::new(),
             tasks,
@@ -171,7 +173,10 @@ impl App {
             );
         }
         self.tasks.stop(deadlines.rest_ends()).await;
-        let patience = deadlines.rest_ends().saturating_duration_since(Instant::now());
+        let rest = || deadlines.rest_ends().saturating_duration_since(Instant::now());
+        // Half of it, so that the other half is left for the database.
+        self.auth.tell_what_is_untold(rest() / 2).await;
+        let patience = rest();
         if timeout_at(deadlines.rest_ends(), self.store.close(patience))
             .await
             .is_err()

@@ -3,6 +3,7 @@
 use uuid::Uuid;
 
 use super::password::Verdict;
+use super::revocation::Ended;
 use super::{Attempt, Auth, AuthError, Device, Identity, Password, SignedIn, Username};
 use crate::store::{NewSession, PasswordChange, StoreError, session, user};
 
@@ -123,7 +124,8 @@ impl Auth {
         };
         let announcement = self.revocations.begin();
         let ended = self.store.change_password(change).await?;
-        announcement.make(ended.as_deref().unwrap_or_default()).await;
+        let sessions: Vec<Ended> = ended.iter().flatten().copied().map(Ended::Session).collect();
+        announcement.make(&sessions).await;
         if ended.is_none() {
             // Another change was faster, so `current` is not the current password any more.
             return Err(AuthError::WrongPassword);

@@ -15,6 +15,7 @@ mod sessions;
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -135,6 +136,12 @@ impl Auth {
             let auth = auth.clone();
             async move { auth.delete_ended_sessions(stop).await }
         });
+    }
+
+    /// Tells the cache of ended sessions that it missed, for at most this time. The last thing before a stop closes the
+    /// database, after the last request.
+    pub async fn tell_what_is_untold(&self, within: Duration) {
+        self.revocations.tell_what_is_untold(within).await;
     }
 
     fn tokens_for(&self, user: user::Model, session: session::Model) -> SignedIn {

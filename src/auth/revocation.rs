@@ -1,14 +1,22 @@
 //! Which sessions were ended while their access tokens are still valid.
 //!
-//! The database knows; the cache holds a copy of the last minutes, so that a request costs no query. The copy is
-//! trusted only while its own mark stands: a cache that was restarted or emptied has lost it, and then the copy is
-//! made anew from the database. While the cache is away, or may have missed something, the database is asked.
+//! The database knows; the cache holds a copy of the last minutes, so that a request costs no query. An instance trusts
+//! the copy while it knows that nothing is missing from it:
+//! - A cache that was emptied has lost the copy's own mark, too.
+//! - One that was restarted from a snapshot, or is a replica that took over, may have lost the last revocations and kept
+//!   that mark. Both cost the connection, so each new connection counts as a miss.
+//! - A revocation that could not be told, by an instance that is perhaps gone by now, is missing whatever the mark says, so
+//!   each start counts as one, too.
+//!
+//! After a miss the copy is made again from the database, which is asked until then, and while the cache is away.
 
+use std::slice;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -20,12 +28,31 @@ use crate::telemetry::{CacheLookup, Metrics};
 
 /// The mark that says that the copy in the cache is whole.
 const COPY_IS_WHOLE: &str = "revoked:whole";
-/// It expires so that a prefix that nobody uses any more leaves nothing; the next copy is one query.
+/// It expires so that a prefix that nobody uses any more leaves nothing; the next copy is a few queries.
 const WHOLE_FOR: Duration = Duration::from_secs(24 * 60 * 60);
-/// How often a copy that missed a revocation is made anew until that works.
+/// Rows that are read at a time for a copy: some 200 KB of ids.
+const PAGE: u64 = 10_000;
+/// How often a copy that missed a revocation is made again until that works.
 const REPAIR_EVERY: Duration = Duration::from_secs(1);
+/// The same while the server stops and has no second to wait for the next attempt.
+const REPAIR_EVERY_AT_STOP: Duration = Duration::from_millis(100);
 /// Clocks of instances and databases differ a little.
 const CLOCK_SKEW: TimeDelta = TimeDelta::seconds(30);
+
+/// What was ended, and is marked in the cache as such.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// One session.
+    Session(Uuid),
+}
+
+impl Ended {
+    fn key(self) -> String {
+        match self {
+            Self::Session(id) => format!("revoked:{id}"),
+        }
+    }
+}
 
 /// Tells and asks which sessions were ended. Clones share their state.
 #[derive(Clone, Debug)]
@@ -37,11 +64,11 @@ pub(super) struct Revocations {
     repairs: Arc<Repairs>,
 }
 
-/// Whether the copy must be made anew. Counted, so that a miss during a repair is not taken for mended by it.
-#[derive(Debug, Default)]
+/// Whether the copy must be made again. Misses are counted, so that one during a repair is not taken for repaired by it.
+#[derive(Debug)]
 struct Repairs {
     missed: AtomicU64,
-    mended: AtomicU64,
+    repaired: AtomicU64,
 }
 
 /// A revocation under way. Unless it ends in [`Announcement::make`] and the cache takes part, the copy counts as
@@ -52,9 +79,9 @@ pub(super) struct Announcement<'a> {
 }
 
 impl Announcement<'_> {
-    /// Tells all instances that these sessions, which the database has as revoked, are over.
-    pub(super) async fn make(mut self, sessions: &[Uuid]) {
-        let keys: Vec<String> = sessions.iter().map(key).collect();
+    /// Tells all instances that these, which the database has as revoked, are over.
+    pub(super) async fn make(mut self, ended: &[Ended]) {
+        let keys: Vec<String> = ended.iter().map(|ended| ended.key()).collect();
         self.is_made = self.revocations.cache.mark(&keys, lifetime()).await.is_ok();
     }
 }
@@ -68,18 +95,26 @@ impl Drop for Announcement<'_> {
 }
 
 impl Repairs {
+    /// At the start: nobody knows what was missed before.
+    fn due_at_once() -> Self {
+        Self {
+            missed: AtomicU64::new(1),
+            repaired: AtomicU64::new(0),
+        }
+    }
+
     fn miss(&self) {
         self.missed.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// The number of misses so far, if there was one since the last repair.
-    fn due(&self) -> Option<u64> {
-        let missed = self.missed.load(Ordering::Acquire);
-        (missed != self.mended.load(Ordering::Acquire)).then_some(missed)
+    /// The number of misses so far, if there was one since the last repair. Each of `connections` counts as one.
+    fn due(&self, connections: u64) -> Option<u64> {
+        let missed = self.missed.load(Ordering::Acquire) + connections;
+        (missed != self.repaired.load(Ordering::Acquire)).then_some(missed)
     }
 
-    fn mended(&self, missed: u64) {
-        self.mended.store(missed, Ordering::Release);
+    fn repaired(&self, missed: u64) {
+        self.repaired.store(missed, Ordering::Release);
     }
 }
 
@@ -90,7 +125,7 @@ impl Revocations {
             store,
             cache,
             metrics,
-            repairs: Arc::default(),
+            repairs: Arc::new(Repairs::due_at_once()),
         }
     }
 
@@ -104,12 +139,14 @@ impl Revocations {
 
     /// Whether the session is over.
     pub(super) async fn is_revoked(&self, session: Uuid) -> Result<bool, StoreError> {
-        match self.cache.marked([key(&session).as_str(), COPY_IS_WHOLE]).await {
+        let mark = Ended::Session(session).key();
+        match self.cache.marked([mark.as_str(), COPY_IS_WHOLE]).await {
             Ok([true, _]) => {
                 self.metrics.cache_lookup(CacheLookup::Hit);
                 Ok(true)
             }
-            Ok([false, true]) if self.repairs.due().is_none() => {
+            // Looked at after the answer: a connection that is new by then counts, and so does a miss.
+            Ok([false, true]) if self.repair_due().is_none() => {
                 self.metrics.cache_lookup(CacheLookup::Miss);
                 Ok(false)
             }
@@ -127,16 +164,43 @@ impl Revocations {
         }
     }
 
-    /// Makes the copy anew whenever something was missed, until `stop` is cancelled.
+    /// Makes the copy again whenever something was missed, until `stop` is cancelled.
     pub(super) async fn maintain(&self, stop: CancellationToken) {
-        let mut ticks = tokio::time::interval(REPAIR_EVERY);
+        let mut ticks = interval(REPAIR_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while stop.run_until_cancelled(ticks.tick()).await.is_some() {
-            if let Some(missed) = self.repairs.due()
-                && self.copy_from_store().await.is_some()
-            {
-                self.repairs.mended(missed);
-            }
+            self.repair_if_due().await;
         }
+    }
+
+    /// Tells the cache what it missed, if that works within this time; for the end of a stop, when nothing is revoked any
+    /// more.
+    pub(super) async fn tell_what_is_untold(&self, within: Duration) {
+        let telling = async {
+            while !self.repair_if_due().await {
+                sleep(REPAIR_EVERY_AT_STOP).await;
+            }
+        };
+        if timeout(within, telling).await.is_err() {
+            tracing::warn!(
+                "the cache could not be told of ended sessions; until an instance that starts or connects to it does so, \
+                 others may accept access tokens of these for as long as they live"
+            );
+        }
+    }
+
+    /// Tells whether nothing is missing any more.
+    async fn repair_if_due(&self) -> bool {
+        let Some(missed) = self.repair_due() else { return true };
+        let is_whole = self.copy_from_store().await.is_some();
+        if is_whole {
+            self.repairs.repaired(missed);
+        }
+        is_whole
+    }
+
+    fn repair_due(&self) -> Option<u64> {
+        self.repairs.due(self.cache.connections())
     }
 
     async fn is_revoked_in_store(&self, session: Uuid) -> Result<bool, StoreError> {
@@ -145,17 +209,26 @@ impl Revocations {
     }
 
     /// `None` when the database or the cache did not take part.
+    ///
+    /// However long it takes and whatever happens to the cache meanwhile, the mark of the whole copy is made from one that
+    /// was there before the copy's first part: a cache that was emptied in between has lost that one.
     async fn copy_from_store(&self) -> Option<()> {
+        let begun = format!("revoked:copy:{}", Uuid::now_v7());
+        self.cache.mark(slice::from_ref(&begun), WHOLE_FOR).await.ok()?;
         let since = self.clock.now() - lifetime();
-        let revoked = self.store.sessions_revoked_since(since).await.ok()?;
-        let keys: Vec<String> = revoked.iter().map(key).collect();
-        self.cache.mark(&keys, lifetime()).await.ok()?;
-        self.cache.mark(&[COPY_IS_WHOLE.to_owned()], WHOLE_FOR).await.ok()
+        let mut last = None;
+        loop {
+            let page = self.store.sessions_revoked_since(since, last, PAGE).await.ok()?;
+            let keys: Vec<String> = page.iter().map(|id| Ended::Session(*id).key()).collect();
+            self.cache.mark(&keys, lifetime()).await.ok()?;
+            last = page.last().copied();
+            if last.is_none() {
+                break;
+            }
+        }
+        let is_whole = self.cache.rename_mark(&begun, COPY_IS_WHOLE).await.ok()?;
+        is_whole.then_some(())
     }
-}
-
-fn key(session: &Uuid) -> String {
-    format!("revoked:{session}")
 }
 
 /// No access token of a session outlives this after the session was ended.

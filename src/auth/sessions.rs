@@ -1,11 +1,11 @@
 //! The life of a session: refresh token rotation with reuse detection (RFC 9700, section 4.14.2), listing and ending.
 
 use std::net::IpAddr;
-use std::slice;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
+use super::revocation::Ended;
 use super::{Attempt, Auth, AuthError, Identity, SignedIn};
 use crate::store::{Rotation, session};
 
@@ -80,7 +80,7 @@ impl Auth {
         }
         let announcement = self.revocations.begin();
         self.store.revoke_session(id, now).await?;
-        announcement.make(&[id]).await;
+        announcement.make(&[Ended::Session(id)]).await;
         self.record("refresh", "token_reused", Some(user.id));
         Err(AuthError::RefreshTokenReused)
     }
@@ -96,7 +96,7 @@ impl Auth {
         };
         let announcement = self.revocations.begin();
         self.store.revoke_session(id, self.clock.now()).await?;
-        announcement.make(&[id]).await;
+        announcement.make(&[Ended::Session(id)]).await;
         self.record("logout", "success", None);
         Ok(())
     }
@@ -119,9 +119,8 @@ impl Auth {
             .store
             .revoke_session_of(identity.user_id, id, self.clock.now())
             .await?;
-        announcement
-            .make(if is_ended { slice::from_ref(&id) } else { &[] })
-            .await;
+        let ended = is_ended.then_some(Ended::Session(id));
+        announcement.make(ended.as_slice()).await;
         if !is_ended {
             return Err(AuthError::NoSuchSession);
         }
@@ -139,6 +138,7 @@ impl Auth {
             .store
             .revoke_sessions_of(identity.user_id, self.clock.now())
             .await?;
+        let ended: Vec<Ended> = ended.into_iter().map(Ended::Session).collect();
         announcement.make(&ended).await;
         self.record("logout_all", "success", Some(identity.user_id));
         Ok(())

@@ -135,13 +135,22 @@ impl Store {
             .await
     }
 
-    /// The ids of all sessions that were revoked at `since` or later.
+    /// The ids of at most `limit` sessions that were revoked at `since` or later, in the order of the ids, from the first one
+    /// behind `after` on.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] when the database is, [`StoreError::Busy`].
-    pub async fn sessions_revoked_since(&self, since: DateTime<Utc>) -> Result<Vec<Uuid>, StoreError> {
+    pub async fn sessions_revoked_since(
+        &self,
+        since: DateTime<Utc>,
+        after: Option<Uuid>,
+        limit: u64,
+    ) -> Result<Vec<Uuid>, StoreError> {
+        let page = (since, after, limit);
         self.pool
-            .read(since, |db, since| Box::pin(sessions_revoked_since(db, since)))
+            .read(page, |db, (since, after, limit)| {
+                Box::pin(sessions_revoked_since(db, since, after, limit))
+            })
             .await
     }
 
@@ -218,11 +227,19 @@ async fn revoke_session(
     Ok(update.exec(db).await?.rows_affected == 1)
 }
 
-async fn sessions_revoked_since(db: &impl ConnectionTrait, since: DateTime<Utc>) -> Result<Vec<Uuid>, StoreError> {
+async fn sessions_revoked_since(
+    db: &impl ConnectionTrait,
+    since: DateTime<Utc>,
+    after: Option<Uuid>,
+    limit: u64,
+) -> Result<Vec<Uuid>, StoreError> {
     let query = session::Entity::find()
         .select_only()
         .column(session::Column::Id)
-        .filter(session::COLUMN.revoked_at.gte(since));
+        .filter(session::COLUMN.revoked_at.gte(since))
+        .filter(session::COLUMN.id.gt(after.unwrap_or_else(Uuid::nil)))
+        .order_by_asc(session::Column::Id)
+        .limit(limit);
     Ok(query.into_tuple().all(db).await?)
 }
 

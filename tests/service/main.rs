@@ -28,6 +28,7 @@ mod observability;
 mod passwords;
 mod refresh;
 mod revocation;
+mod revocation_copy;
 mod rotation_properties;
 mod shutdown;
 mod startup;
