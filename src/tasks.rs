@@ -97,6 +97,8 @@ mod tests {
 
     use tokio::sync::Notify;
 
+    use crate::telemetry::TextFormat;
+
     use super::*;
 
     fn tasks() -> (Tasks, Arc<Metrics>) {
@@ -124,7 +126,7 @@ mod tests {
         });
         is_well.notified().await;
         assert_eq!(starts.load(Ordering::SeqCst), 3);
-        let (_, text) = metrics.encode().unwrap();
+        let text = metrics.encode(TextFormat::OpenMetrics).unwrap();
         assert!(
             text.contains("background_task_panics_total{task=\"fragile\"} 2"),
             "{text}"

@@ -8,6 +8,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
+use slipway::stop::StopDeadlines;
+
 use super::{Both, PATIENCE, status};
 use crate::support::{Storage, TestServer};
 
@@ -147,7 +149,7 @@ async fn a_client_that_never_stops_sending_is_cut_off_and_holds_up_no_stop() {
         }
     };
     let started = Instant::now();
-    let (_, ()) = tokio::join!(trickling, server.app.stop());
+    let (_, ()) = tokio::join!(trickling, server.app.stop(StopDeadlines::from_now()));
     let took = started.elapsed();
     // Its limits are 30 s of sending, and 12 s for the whole stop.
     assert!(took < Duration::from_secs(10), "the stop took {took:?}");
