@@ -51,11 +51,13 @@ impl Client {
     }
 
     /// The same client on connections of its own, while those that it had are closed with the last clone that has them.
+    #[allow(dead_code)] // for the soak
     pub(crate) fn on_new_connections(&self) -> Self {
         self.on_those_of(&Self::new(&self.url))
     }
 
     /// The same client on the connections of another one.
+    #[allow(dead_code)] // for the soak
     pub(crate) fn on_those_of(&self, other: &Self) -> Self {
         Self {
             http: other.http.clone(),

@@ -94,6 +94,7 @@ impl ServerProcess {
     }
 
     /// Whether somebody reads what it prints. Nobody does by a pipe that fills up.
+    #[allow(dead_code)] // for the soak
     pub(crate) fn read_output(&self, is_read: bool) {
         self.is_read.send_replace(is_read);
     }
