@@ -18,7 +18,7 @@ use crate::draining::Draining;
 use crate::http::{Peer, Pipeline, REQUEST_DEADLINE, Routes};
 use crate::server::{Listener, serve_connections};
 use crate::stop::StopDeadlines;
-use crate::store::{self, Store, StoreError};
+use crate::store::{self, Advice, Store, StoreError};
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
 
@@ -190,19 +190,22 @@ impl App {
 /// Opens and migrates the database, with as much patience as the configuration has.
 async fn open_store(config: &Config) -> Result<Store, ConfigError> {
     let give_up_at = Instant::now() + config.startup_patience;
+    let mut last_said = String::new();
     loop {
         let error = match connect_and_migrate(config).await {
             Ok(store) => return Ok(store),
             Err(error) => error,
         };
-        let may_pass = matches!(error, StoreError::Unavailable(_));
+        let Advice { fix, may_pass } = error.advice();
+        let said = format!("{error}: {fix}");
         if !may_pass || Instant::now() + RETRY_PAUSE > give_up_at {
-            return Err(ConfigError(format!(
-                "DATABASE_URL cannot be used ({error}): check that the database runs and that host, name, user and \
-                 password are right"
-            )));
+            return Err(ConfigError(format!("DATABASE_URL cannot be used ({error}): {fix}")));
         }
-        tracing::warn!(%error, retry_in_ms = RETRY_PAUSE.as_millis(), "the database does not answer yet");
+        // Once for each reason, and not four times a second.
+        if said != last_said {
+            tracing::warn!(%error, fix, "the database does not answer yet; waiting");
+            last_said = said;
+        }
         sleep(RETRY_PAUSE).await;
     }
 }

@@ -15,6 +15,7 @@ use slipway::config::{self, Config, ConfigError, DatabaseConfig, Options};
 use slipway::container::{self, ContainerOptions};
 use slipway::server::Signals;
 use slipway::stop;
+use slipway::store::StoreError;
 use slipway::telemetry::{self, LogOutput};
 use slipway::{api, console, store};
 
@@ -116,7 +117,10 @@ async fn serve(options: &Options, logs: &LogOutput) -> Result<(), ConfigError> {
 
 async fn migrate(options: &Options) -> Result<(), ConfigError> {
     let database = DatabaseConfig::from_options(options)?;
-    let explain = |error| ConfigError(format!("DATABASE_URL could not be migrated: {error}"));
+    let explain = |error: StoreError| {
+        let fix = error.advice().fix;
+        ConfigError(format!("DATABASE_URL could not be migrated ({error}): {fix}"))
+    };
     let store = store::connect(&database).await.map_err(explain)?;
     store::migrate(&store).await.map_err(explain)?;
     store.close(Duration::from_secs(1)).await;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use slipway::app::App;
-use slipway::config::{Config, Environment, Listen};
+use slipway::config::{Config, DatabaseUrl, Environment, Listen};
 use slipway::console;
 
 /// How long the start waits for whoever reads it.
@@ -23,9 +23,9 @@ pub(crate) fn print(config: &Config, app: &App) {
     let metrics = app
         .metrics_address
         .map_or_else(|| "off".to_owned(), |address| format!("http://{address}/metrics"));
-    let database = match config.database.sqlite_path() {
-        Some(path) => format!("SQLite in {path} (DATABASE_URL=postgres://… for PostgreSQL)"),
-        None => "PostgreSQL".to_owned(),
+    let database = match &config.database.url {
+        DatabaseUrl::Sqlite(url) => format!("SQLite in {} (DATABASE_URL=postgres://… for PostgreSQL)", url.path),
+        DatabaseUrl::Postgres(_) => "PostgreSQL".to_owned(),
     };
     let cache = match config.cache.url {
         None => "in this process (REDIS_URL=redis://… for Valkey)",

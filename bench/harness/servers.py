@@ -59,6 +59,7 @@ def slipway_environment(place: Place, database_url: str) -> dict[str, str]:
         "SLIPWAY_ENV": "production",
         "LOG_FORMAT": "json",
         "DATABASE_URL": database_url,
+        "DATABASE_MAX_CONNECTIONS": "10",  # as many as the peers have
         "REDIS_URL": place.redis_url,
         "JWT_SECRET": JWT_SECRET,
         "METRICS_LISTEN": f"127.0.0.1:{free_port()}",

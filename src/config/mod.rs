@@ -1,5 +1,6 @@
 //! The configuration: options as given become a [`Config`] that the rest of the server can rely on.
 
+mod database_url;
 mod environment;
 mod options;
 mod origins;
@@ -14,6 +15,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use ipnet::IpNet;
 
+pub use database_url::{DatabaseUrl, Host, PostgresUrl, SqliteUrl};
 pub use environment::parse;
 pub use options::{Environment, LogFormat, Options, SameSite};
 pub use origins::AllowedOrigins;
@@ -71,8 +73,8 @@ pub enum Listen {
 /// Where users and sessions are kept.
 #[derive(Clone, Debug)]
 pub struct DatabaseConfig {
-    /// `postgres://…` or `sqlite:…`; holds a password.
-    pub url: Secret,
+    /// Where it is, and who we are there.
+    pub url: DatabaseUrl,
     /// The most connections held at once.
     pub max_connections: u32,
 }
@@ -216,17 +218,10 @@ impl DatabaseConfig {
             }
             None => "sqlite:data/slipway.db",
         };
-        check_database_url(url)?;
         Ok(Self {
-            url: Secret::new(url),
+            url: DatabaseUrl::parse(url)?,
             max_connections: options.database_max_connections.get(),
         })
-    }
-
-    /// The path in a `sqlite:` URL, with its options if it has any; `None` for PostgreSQL.
-    pub fn sqlite_path(&self) -> Option<&str> {
-        let path = self.url.expose().strip_prefix("sqlite:");
-        path.map(|path| path.trim_start_matches("//"))
     }
 }
 
@@ -311,16 +306,6 @@ fn argon2_params(options: &Options) -> Result<argon2::Params, ConfigError> {
              ({error}): use 19456, 2 and 1, or more"
         ))
     })
-}
-
-fn check_database_url(url: &str) -> Result<(), ConfigError> {
-    let known = ["postgres://", "postgresql://", "sqlite:"];
-    if known.iter().any(|scheme| url.starts_with(scheme)) {
-        return Ok(());
-    }
-    Err(ConfigError(
-        "DATABASE_URL is not understood: use postgres://user:password@host/name or sqlite:path/to/file".to_owned(),
-    ))
 }
 
 fn check_redis_url(url: &str) -> Result<(), ConfigError> {

@@ -24,12 +24,18 @@ pub struct Options {
     #[arg(long, env = "METRICS_LISTEN", default_value = "127.0.0.1:9464")]
     pub metrics_listen: String,
 
-    /// `postgres://user:password@host/name` or `sqlite:path/to/file` [development default: sqlite:data/slipway.db]
+    /// `postgres://user:password@host/name` or `sqlite:path/to/file`. Of PostgreSQL's own forms: several hosts
+    /// (`host1:5432,host2:5432`), of which the first that takes writes is used, and the parameters sslmode, sslrootcert,
+    /// sslcert, sslkey, host, port, user, password, dbname, application_name, options and target_session_attrs. PgBouncer
+    /// and RDS Proxy may be in between; one that shares sessions costs two more exchanges for each query
+    /// [development default: sqlite:data/slipway.db]
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
     pub database_url: Option<String>,
 
-    /// Connections to the database; each costs PostgreSQL 2 to 10 MB
-    #[arg(long, env = "DATABASE_MAX_CONNECTIONS", default_value_t = NonZeroU32::new(10).unwrap_or(NonZeroU32::MIN))]
+    /// Connections to the database, opened when they are needed and then kept. Each costs PostgreSQL 2 to 10 MB, and all
+    /// instances together, twice as many during a deploy, must stay below its max_connections; fewer make requests wait
+    /// for one another, and after 3 s they are refused as `busy`
+    #[arg(long, env = "DATABASE_MAX_CONNECTIONS", default_value_t = NonZeroU32::new(5).unwrap_or(NonZeroU32::MIN))]
     pub database_max_connections: NonZeroU32,
 
     /// `redis://host:6379` or `rediss://…` for TLS, of Valkey or Redis (6 or newer, no scripts needed). If it may run full,

@@ -9,7 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ring::rand::{SecureRandom, SystemRandom};
 
-use super::{ConfigError, DatabaseConfig, Options, Secret};
+use super::{ConfigError, DatabaseConfig, DatabaseUrl, Options, Secret};
 
 /// HS256 wants a key of at least the hash's length (RFC 7518, section 3.2).
 const MIN_SECRET_BYTES: usize = 32;
@@ -52,11 +52,13 @@ fn check(setting: &str, secret: &str) -> Result<Secret, ConfigError> {
 
 /// Beside the SQLite file, or in `data/` when the database is elsewhere.
 fn secret_path(database: &DatabaseConfig) -> PathBuf {
-    let file = database
-        .sqlite_path()
-        .filter(|path| !path.is_empty() && !path.starts_with(":memory:"));
+    let file = match &database.url {
+        DatabaseUrl::Sqlite(url) => url.file(),
+        DatabaseUrl::Postgres(_) => None,
+    };
     let folder = file
-        .and_then(|file| Path::new(file).parent())
+        .as_deref()
+        .and_then(Path::parent)
         .filter(|folder| !folder.as_os_str().is_empty());
     folder.unwrap_or(Path::new("data")).join("jwt_secret")
 }

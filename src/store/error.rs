@@ -10,13 +10,13 @@ pub enum StoreError {
     Busy,
     /// The database cannot be reached, is starting up or shutting down, or does not answer in time. Clients see 503 with
     /// `Retry-After`.
-    #[error("the database is unavailable: {0}")]
+    #[error("the database is unavailable: {}", reason(.0))]
     Unavailable(DbErr),
     /// A row with the same unique value exists. Clients see what the caller makes of it, such as 409 for a username.
     #[error("the value is taken")]
     Taken,
     /// Anything else is a defect of ours. Clients see 500.
-    #[error("database error: {0}")]
+    #[error("database error: {}", reason(.0))]
     Other(DbErr),
 }
 
@@ -39,6 +39,24 @@ impl From<DbErr> for StoreError {
         }
     }
 }
+
+/// The database's own words where it has said something: neither the layers above nor the line of its source.
+fn reason(error: &DbErr) -> String {
+    let (DbErr::Conn(inner) | DbErr::Exec(inner) | DbErr::Query(inner)) = error else {
+        return error.to_string();
+    };
+    match inner {
+        RuntimeErr::SqlxError(inner) => match &**inner {
+            sqlx::Error::Database(said) => match said.code() {
+                Some(code) => format!("{} ({code})", said.message()),
+                None => said.message().to_owned(),
+            },
+            inner => inner.to_string(),
+        },
+        RuntimeErr::Internal(text) => text.clone(),
+    }
+}
+
 /// Whether the same statement may succeed on another connection or a little later.
 fn is_transient(error: &sqlx::Error) -> bool {
     match error {

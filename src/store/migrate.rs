@@ -13,6 +13,10 @@ use super::{Store, StoreError};
 const LOCK_KEY: i64 = 0x73_6c69_7077_6179;
 /// Where sea-orm-migration keeps what was applied.
 const TABLE: &str = "seaql_migrations";
+/// How long to wait for another instance that migrates.
+const LOCK_SECONDS: u32 = 120;
+/// How long a migration waits for requests that use a table, which wait for it in their turn: half of what they may take.
+const TABLE_LOCK_SECONDS: u32 = 5;
 /// How long closing the connection that migrated may take.
 const GOODBYE: Duration = Duration::from_secs(1);
 
@@ -30,8 +34,8 @@ pub enum Migrated {
 /// that a newer version has migrated further is used as it is, so that a deploy can be rolled back (R21).
 ///
 /// # Errors
-/// [`StoreError::Unavailable`] when the database is or the lock is not had within two minutes; [`StoreError::Other`]
-/// when a migration fails, in which case PostgreSQL undoes the whole of it.
+/// [`StoreError::Unavailable`] when the database is or a lock is not had in time; [`StoreError::Other`] when a migration
+/// fails. In both cases PostgreSQL undoes the whole of it.
 pub async fn migrate(store: &Store) -> Result<Migrated, StoreError> {
     let is_up_to_date = store.pool.read((), |db, ()| Box::pin(is_up_to_date(db))).await?;
     if is_up_to_date {
@@ -41,7 +45,7 @@ pub async fn migrate(store: &Store) -> Result<Migrated, StoreError> {
     // catalogue, 11 MB instead of 6.
     let db = store.pool.connect_for_migrations().await?;
     let migrated = match store.pool.backend() {
-        DbBackend::Postgres => migrate_in_one_transaction(&db).await,
+        DbBackend::Postgres => migrate_in_one_transaction(&db, store.pool.are_sessions_shared()).await,
         // SQLite admits one writer, and each server has a file of its own.
         _ => Migrator::up(&db, None).await,
     };
@@ -50,15 +54,27 @@ pub async fn migrate(store: &Store) -> Result<Migrated, StoreError> {
     Ok(Migrated::Schema)
 }
 
-async fn migrate_in_one_transaction(db: &DatabaseConnection) -> Result<(), DbErr> {
+/// The migrations prepare their statements by name. Where a pooler shares sessions, that is made to fit: the transaction
+/// keeps one session to itself, in which no statement may be left by another client, nor by us.
+async fn migrate_in_one_transaction(db: &DatabaseConnection, are_sessions_shared: bool) -> Result<(), DbErr> {
     let transaction = db.begin().await?;
-    // A migration may take as long as it needs, waiting for others may not.
+    if are_sessions_shared {
+        transaction.execute_unprepared("DEALLOCATE ALL").await?;
+    }
+    // A migration may take as long as it needs, waiting for others may not. The lock ends with the transaction, wherever
+    // that is made.
+    let lock = format!("SET LOCAL lock_timeout = '{LOCK_SECONDS}s'; SELECT pg_advisory_xact_lock({LOCK_KEY})");
     transaction
-        .execute_unprepared(&format!(
-            "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '120s'; SELECT pg_advisory_xact_lock({LOCK_KEY})"
-        ))
+        .execute_unprepared(&format!("SET LOCAL statement_timeout = 0; {lock}"))
+        .await?;
+    // A change of a table that waits makes everybody wait who comes after it, so it gives up soon and is tried again.
+    transaction
+        .execute_unprepared(&format!("SET LOCAL lock_timeout = '{TABLE_LOCK_SECONDS}s'"))
         .await?;
     Migrator::up(&transaction, None).await?;
+    if are_sessions_shared {
+        transaction.execute_unprepared("DEALLOCATE ALL").await?;
+    }
     transaction.commit().await
 }
 

@@ -1,5 +1,6 @@
 //! Users and sessions in a database: PostgreSQL or SQLite, through the same queries.
 
+mod advice;
 mod error;
 mod lookup;
 mod migrate;
@@ -18,6 +19,7 @@ use crate::telemetry::DatabasePool;
 use lookup::Lookup;
 use pool::Pool;
 
+pub use advice::Advice;
 pub use error::StoreError;
 pub use migrate::{Migrated, migrate};
 pub use pool::WORK_LIMIT;
@@ -64,11 +66,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`] when no answer comes or it takes no writes, [`StoreError::Busy`].
     pub async fn ping(&self) -> Result<(), StoreError> {
-        let is_writable = self
-            .pool
-            .read((), |db, ()| Box::pin(async move { Ok(db.is_writable().await?) }))
-            .await?;
-        if is_writable {
+        if self.pool.is_writable().await? {
             return Ok(());
         }
         let read_only = "it takes no writes".to_owned();

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use slipway::auth::{Auth, AuthError, Device, GRACE_WINDOW, Identity, Password, Username};
 use slipway::cache::{Cache, MemoryCache};
 use slipway::clock::Clock;
-use slipway::config::{Config, DatabaseConfig, Options, Secret};
+use slipway::config::{Config, DatabaseConfig, DatabaseUrl, Options};
 use slipway::store;
 use slipway::telemetry::Metrics;
 
@@ -125,7 +125,7 @@ impl World {
         ]);
         let config = Config::from_options(&options).unwrap();
         let database = DatabaseConfig {
-            url: Secret::new(database_url),
+            url: DatabaseUrl::parse(database_url).unwrap(),
             max_connections: 4,
         };
         let store = store::connect(&database).await.unwrap();

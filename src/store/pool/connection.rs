@@ -2,16 +2,17 @@
 
 use std::time::{Duration, Instant};
 
-use sea_orm::sqlx::{self, Connection as _, Executor, PgConnection, Row, SqliteConnection};
+use sea_orm::sqlx::{self, AssertSqlSafe, Connection as _, Executor, PgConnection, Row, SqliteConnection};
 use sea_orm::{DbBackend, DbErr, RuntimeErr};
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::timeout;
 
 use super::fault::Fault;
+use super::postgres::{WHO_AND_WHETHER, begin_in_shared_session};
 use super::slots::Open;
 
 /// How long saying goodbye may take: whoever closes connections does not wait for a database that hangs.
-const GOODBYE: Duration = Duration::from_secs(1);
+pub(super) const GOODBYE: Duration = Duration::from_secs(1);
 
 /// A connection that one piece of work has for itself. It implements sea-orm's `ConnectionTrait`, so queries are made
 /// on it as on any other.
@@ -19,12 +20,25 @@ const GOODBYE: Duration = Duration::from_secs(1);
 pub(in crate::store) struct Connection {
     session: Mutex<Session>,
     backend: DbBackend,
+    /// Whether nothing may be left behind in its session, because a pooler gives that to others, too.
+    is_shared: bool,
+    /// The server's process when it was opened.
+    process: Option<i32>,
     /// Before this moment nothing was known of it.
     pub(super) opened: Instant,
     /// When the database last answered on it.
     pub(super) seen: Instant,
     /// Counts it as one of the pool's.
     pub(super) counted: Option<Open>,
+}
+
+/// What a connection answers when it is asked.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Check {
+    /// The server's process that answers; `None` where there is none.
+    session: Option<i32>,
+    /// Whether the server takes writes.
+    pub(super) is_writable: bool,
 }
 
 /// What belongs to the statement under way.
@@ -67,7 +81,8 @@ pub(super) struct Progress {
 }
 
 impl Connection {
-    pub(super) fn new(driver: Driver) -> Self {
+    /// A connection that was opened just now.
+    pub(super) fn new(driver: Driver, is_shared: bool, process: Option<i32>) -> Self {
         let backend = match driver {
             Driver::Postgres(_) => DbBackend::Postgres,
             Driver::Sqlite(_) => DbBackend::Sqlite,
@@ -82,6 +97,8 @@ impl Connection {
         Self {
             session: Mutex::new(session),
             backend,
+            is_shared,
+            process,
             opened: Instant::now(),
             seen: Instant::now(),
             counted: None,
@@ -90,6 +107,16 @@ impl Connection {
 
     pub(super) fn backend(&self) -> DbBackend {
         self.backend
+    }
+
+    /// Whether nothing may be left behind in its session.
+    pub(super) fn is_shared(&self) -> bool {
+        self.is_shared
+    }
+
+    /// Whether another session is behind it than when it was opened.
+    pub(super) fn has_moved(&self, check: Check) -> bool {
+        check.session != self.process
     }
 
     /// Forgets the work before.
@@ -112,12 +139,12 @@ impl Connection {
     /// Begins a transaction. SQLite's takes the lock for writing at once: one that reads first and then finds another
     /// writer fails without waiting for it.
     pub(super) async fn begin(&self) -> Result<(), DbErr> {
-        let statement = match self.backend {
-            DbBackend::Sqlite => "BEGIN IMMEDIATE",
-            _ => "BEGIN",
-        };
         let mut session = self.session().await?;
-        session.simple(statement).await?;
+        match self.backend {
+            DbBackend::Sqlite => session.simple("BEGIN IMMEDIATE".to_owned()).await?,
+            _ if self.is_shared => session.simple(begin_in_shared_session()).await?,
+            _ => session.simple("BEGIN".to_owned()).await?,
+        }
         session.state = State::InTransaction;
         Ok(())
     }
@@ -135,7 +162,7 @@ impl Connection {
             ));
         }
         session.committing = true;
-        session.simple("COMMIT").await?;
+        session.simple("COMMIT".to_owned()).await?;
         session.state = State::Idle;
         Ok(())
     }
@@ -146,30 +173,40 @@ impl Connection {
         if session.state == State::Idle {
             return Ok(());
         }
-        session.simple("ROLLBACK").await?;
+        session.simple("ROLLBACK".to_owned()).await?;
         session.state = State::Idle;
         Ok(())
     }
 
-    /// Asks the database for an answer, and whether it takes writes.
+    /// Asks the database for an answer.
     ///
     /// # Errors
     /// The database's.
-    pub(in crate::store) async fn is_writable(&self) -> Result<bool, DbErr> {
+    pub(super) async fn check(&self) -> Result<Check, DbErr> {
         let mut session = self.session().await?;
         let before = session.begin_statement();
-        let writable = match &mut session.driver {
-            // By the simple protocol: nothing is prepared for it. "on" on a standby, and where it is the default.
-            Driver::Postgres(db) => {
-                let read_only = db
-                    .fetch_one("SELECT current_setting('transaction_read_only') = 'off'")
-                    .await;
-                read_only.and_then(|row| row.try_get_unchecked::<bool, _>(0))
-            }
-            Driver::Sqlite(db) => db.fetch_one("SELECT 1").await.map(|_| true),
+        let check = match &mut session.driver {
+            Driver::Postgres(db) => db.fetch_one(WHO_AND_WHETHER).await.and_then(|row| {
+                Ok(Check {
+                    session: Some(row.try_get(0)?),
+                    is_writable: row.try_get(1)?,
+                })
+            }),
+            Driver::Sqlite(db) => db.fetch_one("SELECT 1").await.map(|_| Check {
+                session: None,
+                is_writable: true,
+            }),
         };
-        session.end_statement(before, &writable);
-        writable.map_err(|error| DbErr::Query(RuntimeErr::SqlxError(error.into())))
+        session.end_statement(before, &check);
+        check.map_err(|error| DbErr::Query(RuntimeErr::SqlxError(error.into())))
+    }
+
+    /// Asks the database whether it takes writes.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(super) async fn is_writable(&self) -> Result<bool, DbErr> {
+        Ok(self.check().await?.is_writable)
     }
 
     /// Says goodbye and waits for the end of it, for [`GOODBYE`] at most.
@@ -219,8 +256,8 @@ impl Session {
     }
 
     /// Executes a statement that has no values, by the simple protocol.
-    async fn simple(&mut self, statement: &'static str) -> Result<(), DbErr> {
-        let before = self.begin_statement();
+    async fn simple(&mut self, statement: String) -> Result<(), DbErr> {
+        let (before, statement) = (self.begin_statement(), AssertSqlSafe(statement));
         let result = match &mut self.driver {
             Driver::Postgres(db) => db.execute(statement).await.map(drop),
             Driver::Sqlite(db) => db.execute(statement).await.map(drop),

@@ -10,7 +10,10 @@
 mod connection;
 mod connector;
 mod fault;
+mod postgres;
+mod sharing;
 mod slots;
+mod sqlite;
 mod statements;
 mod stats;
 mod work;
@@ -27,16 +30,19 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use super::StoreError;
-use crate::config::DatabaseConfig;
+use crate::config::{DatabaseConfig, DatabaseUrl};
 use crate::telemetry::DatabasePool;
 use connector::Connector;
-use slots::Slots;
+use slots::{Slot, Slots};
 use work::Kind;
 
 pub(super) use connection::Connection;
+use connection::GOODBYE;
 
 /// How long a request waits for its turn to use a connection, a third of its deadline (10 s). Longer is overload.
 const TURN_LIMIT: Duration = Duration::from_secs(3);
+/// How long a readiness check waits for its turn, within the second that it has.
+const CHECK_TURN_LIMIT: Duration = Duration::from_millis(300);
 /// How long the test of an idle connection may take. One that says nothing for so long is given up.
 const TEST_LIMIT: Duration = Duration::from_secs(1);
 /// A statement that runs longer is cancelled by the server. None of ours takes a tenth of it unless it waits for a lock.
@@ -66,16 +72,31 @@ impl Pool {
     /// [`StoreError::Unavailable`] with the database's reason.
     pub(super) async fn open(config: &DatabaseConfig) -> Result<Self, StoreError> {
         // Each connection would have a database of its own, and it would end with the connection.
-        let in_memory = config.sqlite_path().is_some_and(|path| path.starts_with(":memory:"));
+        let in_memory = matches!(&config.url, DatabaseUrl::Sqlite(url) if url.file().is_none());
         let size = if in_memory { 1 } else { config.max_connections };
         let pool = Self {
-            connector: Arc::new(Connector::new(config)?),
+            connector: Arc::new(Connector::new(&config.url)?),
             slots: Slots::new(size as usize),
             tasks: TaskTracker::new(),
         };
-        pool.read((), |db, ()| Box::pin(async move { Ok(db.is_writable().await?) }))
-            .await?;
+        pool.is_writable().await?;
         Ok(pool)
+    }
+
+    /// Asks the database whether it takes writes. While all connections are in use, others' answers tell that it does well.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], and [`StoreError::Busy`] when nobody gets an answer.
+    pub(super) async fn is_writable(&self) -> Result<bool, StoreError> {
+        let deadline = Instant::now() + WORK_LIMIT;
+        let Some(slot) = self.slots.wait(CHECK_TURN_LIMIT).await else {
+            let does_well = self.slots.have_answered_within(2 * CHECK_TURN_LIMIT);
+            return if does_well { Ok(true) } else { Err(self.no_turn()) };
+        };
+        self.spawn(slot, deadline, Kind::Read, (), |db, ()| {
+            Box::pin(async move { Ok(db.is_writable().await?) })
+        })
+        .await
     }
 
     pub(super) fn backend(&self) -> DbBackend {
@@ -113,6 +134,11 @@ impl Pool {
         self.run(Kind::Transaction, input, work).await
     }
 
+    /// Whether a pooler gives sessions with the database to others, too.
+    pub(super) fn are_sessions_shared(&self) -> bool {
+        self.connector.are_sessions_shared()
+    }
+
     /// Opens a connection for migrations beside the pool.
     ///
     /// # Errors
@@ -125,12 +151,13 @@ impl Pool {
         self.slots.status()
     }
 
-    /// Begins no work any more, waits for that under way, and closes what is open. All of it takes `patience`, and a
-    /// moment for goodbyes, at most.
+    /// Begins no work any more, waits for that under way, and closes what is open. All of it takes `patience` at most, or the
+    /// moment that goodbyes may take.
     pub(super) async fn close(&self, patience: Duration) {
         self.slots.close();
         self.tasks.close();
-        if timeout(patience, self.tasks.wait()).await.is_err() {
+        let for_work = patience.saturating_sub(GOODBYE);
+        if timeout(for_work, self.tasks.wait()).await.is_err() {
             tracing::warn!(
                 under_way = self.tasks.len(),
                 "the database did not end its work in time"
@@ -150,6 +177,23 @@ impl Pool {
         let Some(slot) = self.slots.wait(TURN_LIMIT).await else {
             return Err(self.no_turn());
         };
+        self.spawn(slot, deadline, kind, input, work).await
+    }
+
+    /// Does the work in a task of its own, and waits for it.
+    async fn spawn<I, T, W>(
+        &self,
+        slot: Slot,
+        deadline: Instant,
+        kind: Kind,
+        input: I,
+        work: W,
+    ) -> Result<T, StoreError>
+    where
+        I: Clone + Send + 'static,
+        T: Send + 'static,
+        W: for<'c> Fn(&'c Connection, I) -> Working<'c, T> + Send + Sync + 'static,
+    {
         let (answer, answered) = oneshot::channel();
         let pool = self.clone();
         let task = async move {
@@ -170,3 +214,6 @@ impl Pool {
         StoreError::Busy
     }
 }
+
+#[cfg(test)]
+mod tests;

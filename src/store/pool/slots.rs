@@ -35,6 +35,8 @@ struct Shelf {
     test_if_seen_before: Instant,
     /// What was opened before is closed unseen.
     replace_if_opened_before: Instant,
+    /// When somebody last gave a connection back that had answered.
+    answered: Option<Instant>,
 }
 
 /// What is to be thought of the other connections when one is found unusable.
@@ -73,6 +75,7 @@ impl Slots {
                 idle: Vec::with_capacity(size),
                 test_if_seen_before: now,
                 replace_if_opened_before: now,
+                answered: None,
             }),
             open: Arc::default(),
             stats: Stats::default(),
@@ -86,6 +89,11 @@ impl Slots {
             permit: permit.ok()?,
             slots: Arc::clone(self),
         })
+    }
+
+    /// Whether the database has answered anybody within the given time.
+    pub(super) fn have_answered_within(&self, time: Duration) -> bool {
+        self.shelf().answered.is_some_and(|answered| answered.elapsed() < time)
     }
 
     /// Whether any connection exists, which somebody may give back.
@@ -185,7 +193,10 @@ impl Lease {
     pub(super) fn give_back(self) -> Slot {
         let Self { mut connection, slot } = self;
         connection.seen = Instant::now();
-        slot.slots.shelf().idle.push(connection);
+        let mut shelf = slot.slots.shelf();
+        shelf.answered = Some(connection.seen);
+        shelf.idle.push(connection);
+        drop(shelf);
         slot
     }
 

@@ -11,10 +11,11 @@ use super::connection::{Connection, Driver};
 
 /// A statement with its values, for one of the drivers.
 macro_rules! query {
-    ($database:ty, $statement:expr) => {{
+    ($database:ty, $statement:expr, $is_shared:expr) => {{
         let values = $statement.values.clone().unwrap_or(Values(Vec::new()));
         let query: Query<'_, $database, _> = query_with(AssertSqlSafe($statement.sql.as_str()), SqlxValues(values));
-        query
+        // Not by name where others would find it in the session, or theirs would be found instead of it.
+        query.persistent(!$is_shared)
     }};
 }
 
@@ -28,8 +29,14 @@ impl ConnectionTrait for Connection {
         let mut session = self.session().await?;
         let before = session.begin_statement();
         let result = match &mut session.driver {
-            Driver::Postgres(db) => query!(Postgres, statement).execute(db).await.map(ExecResult::from),
-            Driver::Sqlite(db) => query!(Sqlite, statement).execute(db).await.map(ExecResult::from),
+            Driver::Postgres(db) => query!(Postgres, statement, self.is_shared())
+                .execute(db)
+                .await
+                .map(ExecResult::from),
+            Driver::Sqlite(db) => query!(Sqlite, statement, self.is_shared())
+                .execute(db)
+                .await
+                .map(ExecResult::from),
         };
         session.end_statement(before, &result);
         result.map_err(execution_failed)
@@ -45,11 +52,11 @@ impl ConnectionTrait for Connection {
         let before = session.begin_statement();
         let row = match &mut session.driver {
             Driver::Postgres(db) => {
-                let row = query!(Postgres, statement).fetch_optional(db).await;
+                let row = query!(Postgres, statement, self.is_shared()).fetch_optional(db).await;
                 row.map(|row| row.map(QueryResult::from))
             }
             Driver::Sqlite(db) => {
-                let row = query!(Sqlite, statement).fetch_optional(db).await;
+                let row = query!(Sqlite, statement, self.is_shared()).fetch_optional(db).await;
                 row.map(|row| row.map(QueryResult::from))
             }
         };
@@ -61,8 +68,14 @@ impl ConnectionTrait for Connection {
         let mut session = self.session().await?;
         let before = session.begin_statement();
         let rows = match &mut session.driver {
-            Driver::Postgres(db) => query!(Postgres, statement).fetch_all(db).await.map(to_results),
-            Driver::Sqlite(db) => query!(Sqlite, statement).fetch_all(db).await.map(to_results),
+            Driver::Postgres(db) => query!(Postgres, statement, self.is_shared())
+                .fetch_all(db)
+                .await
+                .map(to_results),
+            Driver::Sqlite(db) => query!(Sqlite, statement, self.is_shared())
+                .fetch_all(db)
+                .await
+                .map(to_results),
         };
         session.end_statement(before, &rows);
         rows.map_err(query_failed)

@@ -72,13 +72,20 @@ impl Pool {
         let (result, verdict) = match timeout_at(limit, execute(&lease.connection, kind, input, work)).await {
             Ok(result) => {
                 let is_young = lease.connection.opened.elapsed() < YOUNG;
-                let progress = lease.connection.progress();
-                (result, verdict(kind, progress, is_young))
+                let kind = if lease.connection.is_shared() {
+                    Kind::Transaction
+                } else {
+                    kind
+                };
+                (result, verdict(kind, lease.connection.progress(), is_young))
             }
             Err(_) => (Err(took_too_long(ATTEMPT_LIMIT)), SILENT),
         };
         if let Some(suspicion) = verdict.others {
             self.slots.suspect(suspicion);
+        }
+        if verdict.close == Some(Closed::ForeignStatement) {
+            self.connector.sessions_are_shared();
         }
         let slot = match verdict.close {
             Some(reason) => lease.close(reason),
@@ -118,10 +125,13 @@ impl Pool {
 
     /// The connection, if it answers.
     async fn tested(&self, connection: Connection) -> Option<Connection> {
-        let (reason, suspicion) = match timeout(TEST_LIMIT, connection.is_writable()).await {
-            Ok(Ok(true)) => return Some(connection),
-            Ok(Ok(false)) if connection.opened.elapsed() < YOUNG => return Some(connection),
-            Ok(Ok(false)) => (Closed::ReadOnly, Suspicion::Replace),
+        let (reason, suspicion) = match timeout(TEST_LIMIT, connection.check()).await {
+            Ok(Ok(check)) if connection.has_moved(check) && !connection.is_shared() => {
+                self.connector.sessions_are_shared();
+                (Closed::ForeignStatement, Suspicion::Replace)
+            }
+            Ok(Ok(check)) if check.is_writable || connection.opened.elapsed() < YOUNG => return Some(connection),
+            Ok(Ok(_)) => (Closed::ReadOnly, Suspicion::Replace),
             Ok(Err(_)) => (Closed::Lost, Suspicion::Test),
             Err(_) => (Closed::Silent, Suspicion::Replace),
         };
@@ -135,7 +145,8 @@ async fn execute<I, T, W>(db: &Connection, kind: Kind, input: I, work: &W) -> Re
 where
     W: for<'c> Fn(&'c Connection, I) -> Working<'c, T>,
 {
-    if kind != Kind::Transaction {
+    // Where sessions are shared, a transaction is what keeps one to ourselves.
+    if kind != Kind::Transaction && !db.is_shared() {
         return work(db, input).await;
     }
     db.begin().await?;
