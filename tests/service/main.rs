@@ -16,6 +16,7 @@ mod container;
 mod contract;
 mod cookies;
 mod cross_origin;
+mod database;
 mod degradation;
 mod hostile;
 mod instances;

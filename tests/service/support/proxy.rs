@@ -1,7 +1,7 @@
-//! A TCP proxy between the server and what it depends on, which cuts, stalls and refuses on command.
+//! A TCP proxy between the server and what it depends on, which cuts, stalls, forgets and refuses on command.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
@@ -18,86 +18,111 @@ enum Mode {
     Stall,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct State {
+    mode: Mode,
+    /// Where new connections lead.
+    target: SocketAddr,
+    /// Grows by one when the connections that exist are forgotten: they stay open, and nothing comes through any more.
+    age: u64,
+}
+
 /// Forwards to `target` until told otherwise.
 #[derive(Clone)]
 pub(crate) struct Proxy {
     address: SocketAddr,
-    target: Arc<Mutex<SocketAddr>>,
-    mode: Arc<watch::Sender<Mode>>,
+    state: Arc<watch::Sender<State>>,
 }
 
 impl Proxy {
     pub(crate) async fn to(target: &str) -> Self {
-        let target = Arc::new(Mutex::new(target.parse().unwrap()));
-        let targets = Arc::clone(&target);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (mode, changes) = watch::channel(Mode::Forward);
+        let (state, changes) = watch::channel(State {
+            mode: Mode::Forward,
+            target: target.parse().unwrap(),
+            age: 0,
+        });
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                let target = *targets.lock().unwrap();
-                tokio::spawn(forward(client, target, changes.clone()));
+                tokio::spawn(forward(client, changes.clone()));
             }
         });
         Self {
             address,
-            target,
-            mode: Arc::new(mode),
+            state: Arc::new(state),
         }
     }
 
     /// A proxy in front of the host and port of `url`, and the URL through it.
     pub(crate) async fn before(url: &str) -> (Self, String) {
-        let authority = url.split("://").nth(1).unwrap().split('/').next().unwrap();
-        let host = authority.rsplit('@').next().unwrap();
+        let host = host_of(url);
         let proxy = Self::to(host).await;
         let through = url.replace(host, &proxy.address.to_string());
         (proxy, through)
     }
 
-    /// Leads new connections to another target, as a name does that points to another address; old ones stay.
-    pub(crate) fn lead_to(&self, target: &str) {
-        *self.target.lock().unwrap() = target.parse().unwrap();
-    }
-
     pub(crate) fn cut(&self) {
-        self.mode.send_replace(Mode::Cut);
+        self.set_mode(Mode::Cut);
     }
 
     pub(crate) fn cut_replies(&self) {
-        self.mode.send_replace(Mode::CutReplies);
+        self.set_mode(Mode::CutReplies);
     }
 
     pub(crate) fn stall(&self) {
-        self.mode.send_replace(Mode::Stall);
+        self.set_mode(Mode::Stall);
     }
 
     pub(crate) fn restore(&self) {
-        self.mode.send_replace(Mode::Forward);
+        self.set_mode(Mode::Forward);
+    }
+
+    /// What a fail-over looks like in which the old server vanishes without a word: connections that exist carry nothing
+    /// any more, ever, and new ones are good.
+    pub(crate) fn forget_connections(&self) {
+        self.state.send_modify(|state| state.age += 1);
+    }
+
+    /// Leads new connections to another target, as a name does that points to another address; old ones stay.
+    pub(crate) fn lead_to(&self, target: &str) {
+        let target = target.parse().unwrap();
+        self.state.send_modify(|state| state.target = target);
+    }
+
+    fn set_mode(&self, mode: Mode) {
+        self.state.send_modify(|state| state.mode = mode);
     }
 }
 
-async fn forward(mut client: TcpStream, target: SocketAddr, mut mode: watch::Receiver<Mode>) {
+fn host_of(url: &str) -> &str {
+    let authority = url.split("://").nth(1).unwrap().split('/').next().unwrap();
+    authority.rsplit('@').next().unwrap()
+}
+
+async fn forward(mut client: TcpStream, mut state: watch::Receiver<State>) {
     let mut server = None;
+    let age = state.borrow().age;
     loop {
-        let now = *mode.borrow_and_update();
-        match now {
+        let now = *state.borrow_and_update();
+        let mode = if now.age == age { now.mode } else { Mode::Stall };
+        match mode {
             Mode::Cut => return,
             Mode::Stall => {
-                if mode.changed().await.is_err() {
+                if state.changed().await.is_err() {
                     return;
                 }
             }
             Mode::Forward | Mode::CutReplies => {
                 if server.is_none() {
-                    let Ok(stream) = TcpStream::connect(target).await else {
+                    let Ok(stream) = TcpStream::connect(now.target).await else {
                         return;
                     };
                     server = Some(stream);
                 }
                 let Some(server) = &mut server else { return };
                 let forwarding = async {
-                    if now == Mode::CutReplies {
+                    if mode == Mode::CutReplies {
                         forward_half_a_reply(&mut client, server).await;
                     } else {
                         let _ = copy_bidirectional(&mut client, server).await;
@@ -105,7 +130,7 @@ async fn forward(mut client: TcpStream, target: SocketAddr, mut mode: watch::Rec
                 };
                 tokio::select! {
                     () = forwarding => return,
-                    changed = mode.changed() => if changed.is_err() { return },
+                    changed = state.changed() => if changed.is_err() { return },
                 }
             }
         }
