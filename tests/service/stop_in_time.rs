@@ -9,8 +9,8 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use crate::support::{
-    Client, Container, PASSWORD, PrivateServices, Proxy, SECRET, ServerProcess, children_of, free_port, fresh_database,
-    redis_url, send_signal,
+    Client, Container, FullPipe, PASSWORD, PrivateServices, Proxy, SECRET, ServerProcess, children_of, free_port,
+    fresh_database, redis_url, send_signal,
 };
 
 /// What the contract says, after the drain.
@@ -82,6 +82,21 @@ async fn a_database_that_has_never_answered_does_not_hold_up_the_stop() {
 }
 
 #[tokio::test]
+async fn a_database_that_has_never_answered_does_not_hold_up_the_stop_of_a_container() {
+    let (proxy, database) = Proxy::before(&fresh_database().await).await;
+    proxy.stall();
+    let settings = [
+        ("SLIPWAY_ENV", "production"),
+        ("DATABASE_URL", database.as_str()),
+        ("JWT_SECRET", SECRET),
+    ];
+    let mut container = Container::launch("", &settings, &[]);
+    container.process.await_line("the database does not answer yet").await;
+    assert_stops_in_time(&mut container.process).await;
+    Container::await_free_port(container.address).await;
+}
+
+#[tokio::test]
 async fn a_cache_that_is_cut_off_does_not_hold_up_the_stop() {
     let (proxy, cache) = Proxy::before(&redis_url()).await;
     let database = fresh_database().await;
@@ -127,6 +142,26 @@ async fn slow_clients_and_a_database_that_is_cut_off_do_not_hold_up_the_stop_of_
     let _under_way = sign_in_under_way(&client).await;
     assert_stops_in_time(&mut container.process).await;
     Container::await_free_port(container.address).await;
+}
+
+/// R32, R33: then the exit cannot write its last lines, either, and the net under it ends the wait.
+#[tokio::test]
+async fn a_database_that_is_cut_off_and_a_log_that_nobody_reads_do_not_hold_up_the_stop() {
+    let (proxy, database) = Proxy::before(&fresh_database().await).await;
+    let (address, pipe) = (format!("127.0.0.1:{}", free_port()), FullPipe::new());
+    let settings = [
+        ("DATABASE_URL", database.as_str()),
+        ("LISTEN", &address),
+        ("METRICS_LISTEN", "off"),
+        ("JWT_SECRET", SECRET),
+    ];
+    let mut process = ServerProcess::run_into(pipe.both_streams(), &[], &[], &settings);
+    let client = Client::new(&format!("http://{address}"));
+    client.await_ready().await;
+    proxy.stall();
+    let _under_way = sign_in_under_way(&client).await;
+    process.signal("TERM");
+    process.exit(STOP_WITHIN + SLACK).await;
 }
 
 /// An nginx that obeys no signal but SIGKILL.
