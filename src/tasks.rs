@@ -68,6 +68,18 @@ impl Tasks {
     }
 }
 
+/// Runs what `task` makes until it returns by itself, and again after each panic: for the part of a server that has a task
+/// of its own, which ends with that part and not with the others.
+pub fn spawn<F>(name: &'static str, metrics: Arc<Metrics>, task: impl Fn() -> F + Send + Sync + 'static)
+where
+    F: Future<Output = ()> + Send,
+{
+    tokio::spawn(async move {
+        let never = CancellationToken::new();
+        supervise(name, |_| task(), &never, &metrics).await;
+    });
+}
+
 /// Returns when the task does.
 async fn supervise<F>(
     name: &'static str,

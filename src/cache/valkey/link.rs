@@ -16,6 +16,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::super::CacheError;
 use super::trouble::{Outage, Trouble};
+use crate::tasks;
 use crate::telemetry::Metrics;
 
 /// How long one operation may take; a cache in the same task answers within a millisecond.
@@ -79,7 +80,10 @@ impl Link {
             timeouts: AtomicU32::new(0),
             metrics,
         });
-        tokio::spawn(keep_connected(Arc::downgrade(&link), changes));
+        let kept = Arc::downgrade(&link);
+        tasks::spawn("cache_connection", Arc::clone(&link.metrics), move || {
+            keep_connected(Weak::clone(&kept), changes.clone())
+        });
         link
     }
 
