@@ -230,7 +230,7 @@ in
       set $exposed_headers "";
       if ($allowed_origin) {
         set $allowed_credentials true;
-        set $exposed_headers "X-Request-Id, Retry-After, RateLimit, RateLimit-Policy";
+        set $exposed_headers "Link, X-Request-Id, Retry-After, RateLimit, RateLimit-Policy";
       }
 
       # Whose limits count: an IPv4 address, also one that is written as IPv6, or the /64 that one IPv6 client has to

@@ -6,7 +6,7 @@
  */
 
 import { reconnected } from "./connection.js";
-import { ApiError, NetworkError, send } from "./http.js";
+import { ApiError, NetworkError, exchange } from "./http.js";
 import { accessToken, currentUser, refresh } from "./session.js";
 
 /**
@@ -18,7 +18,20 @@ import { accessToken, currentUser, refresh } from "./session.js";
  * @returns {Promise<Answer<P, M>>}
  */
 export async function call(method, path, options) {
-  return onceConnected(() => authorized(method, path, options), method === "get");
+  return (await onceConnected(() => authorized(method, path, options), method === "get")).body;
+}
+
+/**
+ * One page of where the account is signed in, and the cursor of the next one if there is any.
+ *
+ * @param {AbortSignal} signal
+ * @param {string} [cursor]
+ */
+export async function sessionsPage(signal, cursor) {
+  const query = cursor ? { cursor } : {};
+  const { body, headers } = await onceConnected(() => authorized("get", "/sessions", { query, signal }), true);
+  const [, next] = /[?&]cursor=([^&>]+)[^>]*>; rel="next"/.exec(headers.get("Link") ?? "") ?? [];
+  return { sessions: body, next };
 }
 
 /**
@@ -49,20 +62,20 @@ export async function onceConnected(task, isRepeatable) {
  * @param {M} method
  * @param {P} path
  * @param {Options<P, M>} options
- * @returns {Promise<Answer<P, M>>}
+ * @returns {Promise<{ body: Answer<P, M>, headers: Headers }>}
  */
 async function authorized(method, path, options) {
   const token = accessToken();
-  const session = currentUser()?.session_id;
+  const user = currentUser()?.id;
   try {
-    return await send(method, path, { ...options, token });
+    return await exchange(method, path, { ...options, token });
   } catch (error) {
     if (!(error instanceof ApiError) || error.status !== 401 || !token) throw error;
     // Another call may have renewed it while this one was under way.
     if (accessToken() === token) await refresh();
     // What one user asked for is not done as another.
-    if (!session || currentUser()?.session_id !== session) throw new Error(sessionIsOver());
-    return send(method, path, { ...options, token: accessToken() });
+    if (!user || currentUser()?.id !== user) throw new Error(sessionIsOver());
+    return exchange(method, path, { ...options, token: accessToken() });
   }
 }
 

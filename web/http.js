@@ -36,6 +36,20 @@ export class NetworkError extends Error {
  * @returns {Promise<Answer<P, M>>}
  */
 export async function send(method, path, options) {
+  return (await exchange(method, path, options)).body;
+}
+
+/**
+ * The same, with what the answer says besides its body.
+ *
+ * @template {Path} P
+ * @template {MethodOf<P>} M
+ * @param {M} method
+ * @param {P} path
+ * @param {Options<P, M>} options
+ * @returns {Promise<{ body: Answer<P, M>, headers: Headers }>}
+ */
+export async function exchange(method, path, options) {
   const { body, token, signal } = options;
   const timeout = AbortSignal.timeout(PATIENCE_MS);
   let response;
@@ -50,7 +64,7 @@ export async function send(method, path, options) {
       body: body === undefined ? null : JSON.stringify(body),
       signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
     });
-    if (response.ok) return await response.json();
+    if (response.ok) return { body: await response.json(), headers: response.headers };
   } catch {
     // A caller who gave up wants to hear that, not that the network is lost.
     signal?.throwIfAborted();

@@ -86,7 +86,9 @@ export interface paths {
         put?: never;
         /**
          * Change the password
-         * @description Ends all other sessions of the account.
+         * @description Ends all sessions of the account, this one included, and begins a new one: use the access token and the cookie of
+         *     the answer from now on. Whoever holds a copy of the earlier ones is signed out. If the answer is lost, sign in with
+         *     the new password.
          */
         post: operations["changePassword"];
         delete?: never;
@@ -144,7 +146,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Where the account is signed in */
+        /**
+         * Where the account is signed in
+         * @description The newest session first. What was ended or has begun meanwhile moves nothing from one page to another. An account
+         *     has 100 live sessions at most, unless the server is set up otherwise: a sign-in beyond that ends the oldest one.
+         */
         get: operations["listSessions"];
         put?: never;
         post?: never;
@@ -180,7 +186,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Sign out everywhere */
+        /**
+         * Sign out everywhere
+         * @description Ends every session of the account at once, however many there are, and can be repeated.
+         */
         post: operations["logoutAll"];
         delete?: never;
         options?: never;
@@ -369,6 +378,23 @@ export interface components {
              * @example correct horse battery
              */
             new_password: string;
+        };
+        /**
+         * PasswordChanged
+         * @description A new password, and the session that takes the place of all others.
+         * @example {
+         *       "message": "password changed",
+         *       "access_token": "eyJ0eXAiOiJhdCtqd3QiLCJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl",
+         *       "token_type": "bearer"
+         *     }
+         */
+        PasswordChanged: {
+            /** @description `password changed` */
+            message: string;
+            /** @description A JWT for the `Authorization` header, valid for ten minutes; the one of before is not valid any more. */
+            access_token: string;
+            /** @description `bearer` */
+            token_type: string;
         };
         /**
          * Problem
@@ -939,13 +965,15 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Changed; all other sessions were ended */
+            /** @description Changed; all sessions were ended, and a new one begun */
             200: {
                 headers: {
+                    /** @description The refresh token of the new session */
+                    "SET-COOKIE": string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Message"];
+                    "application/json": components["schemas"]["PasswordChanged"];
                 };
             };
             /** @description The body is not JSON, or the request names no host */
@@ -1185,16 +1213,23 @@ export interface operations {
     };
     listSessions: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description How many at most */
+                limit?: number;
+                /** @description Where to go on, from the `Link` of the page before */
+                cursor?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description The live sessions, newest first */
+            /** @description Live sessions, newest first */
             200: {
                 headers: {
+                    /** @description Where the next page is, unless this is the last one: `<?limit=100&cursor=…>; rel="next"` (RFC 8288) */
+                    LINK?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1221,6 +1256,15 @@ export interface operations {
             };
             /** @description The body is too large */
             413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The limit is not 1 to 100, or the cursor is none */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };

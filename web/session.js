@@ -77,6 +77,11 @@ export async function signUp(credentials) {
   await begin((await send("post", "/register", { body: credentials })).access_token);
 }
 
+/** For whoever got a new session from another request. @param {Schemas["PasswordChanged"]} answer */
+export async function sessionReplaced(answer) {
+  await begin(answer.access_token);
+}
+
 /** Ends this session. Needs no access token, so it works even when that has expired. */
 export async function signOut() {
   await send("post", "/logout", {});
@@ -101,7 +106,7 @@ async function begin(newToken) {
  * @param {boolean} unexpected
  */
 function become(newToken, newUser, unexpected) {
-  const isSame = user?.session_id === newUser?.session_id;
+  const isSame = user?.id === newUser?.id;
   token = newToken;
   user = newUser;
   if (!isSame) changed(unexpected);

@@ -7,6 +7,7 @@ use sea_orm_migration::prelude::*;
 pub use sea_orm_migration::{MigratorTrait, SchemaManager};
 
 mod m20261123_000001_users_and_sessions;
+mod m20261126_000001_ending_all_sessions;
 
 /// All steps, oldest first.
 pub struct Migrator;
@@ -14,6 +15,9 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m20261123_000001_users_and_sessions::Migration)]
+        vec![
+            Box::new(m20261123_000001_users_and_sessions::Migration),
+            Box::new(m20261126_000001_ending_all_sessions::Migration),
+        ]
     }
 }

@@ -14,7 +14,7 @@ use super::RequestContext;
 use super::errors::documented_errors;
 use super::input::JsonBody;
 use super::security::BearerToken;
-use super::sessions::{AccessToken, Message};
+use super::sessions::AccessToken;
 use super::{State, Tag};
 use crate::auth::{Device, Password, SignedIn, Username};
 
@@ -47,6 +47,18 @@ struct Registered {
     /// The name as it was registered.
     username: String,
     /// A JWT for the `Authorization` header, valid for ten minutes.
+    access_token: String,
+    /// `bearer`
+    token_type: String,
+}
+
+/// A new password, and the session that takes the place of all others.
+#[derive(Object)]
+#[oai(example)]
+struct PasswordChanged {
+    /// `password changed`
+    message: String,
+    /// A JWT for the `Authorization` header, valid for ten minutes; the one of before is not valid any more.
     access_token: String,
     /// `bearer`
     token_type: String,
@@ -99,9 +111,14 @@ enum MeResponse {
 
 #[derive(ApiResponse)]
 enum PasswordResponse {
-    /// Changed; all other sessions were ended
+    /// Changed; all sessions were ended, and a new one begun
     #[oai(status = 200)]
-    Changed(Json<Message>),
+    Changed(
+        Json<PasswordChanged>,
+        /// The refresh token of the new session
+        #[oai(header = "Set-Cookie")]
+        String,
+    ),
 }
 
 documented_errors! {
@@ -199,7 +216,9 @@ impl AccountsApi {
 
     /// Change the password
     ///
-    /// Ends all other sessions of the account.
+    /// Ends all sessions of the account, this one included, and begins a new one: use the access token and the cookie of
+    /// the answer from now on. Whoever holds a copy of the earlier ones is signed out. If the answer is lost, sign in with
+    /// the new password.
     #[oai(path = "/password", method = "post", operation_id = "changePassword")]
     async fn change_password(
         &self,
@@ -212,8 +231,18 @@ impl AccountsApi {
         let identity = state.identify(&token, &context).await?;
         let change = body.0;
         let (current, new) = (&change.current_password, &change.new_password);
-        state.auth.change_password(&identity, current, new, &device).await?;
-        Ok(PasswordResponse::Changed(Json(Message::new("password changed"))))
+        let signed_in = state.auth.change_password(&identity, current, new, &device).await?;
+        let cookie = state.cookie_for(&signed_in);
+        let AccessToken {
+            access_token,
+            token_type,
+        } = signed_in.into();
+        let changed = PasswordChanged {
+            message: "password changed".to_owned(),
+            access_token,
+            token_type,
+        };
+        Ok(PasswordResponse::Changed(Json(changed), cookie))
     }
 }
 
@@ -226,6 +255,20 @@ impl Example for Registered {
         Self {
             message: "registered".to_owned(),
             username: "ada".to_owned(),
+            access_token,
+            token_type,
+        }
+    }
+}
+
+impl Example for PasswordChanged {
+    fn example() -> Self {
+        let AccessToken {
+            access_token,
+            token_type,
+        } = AccessToken::example();
+        Self {
+            message: "password changed".to_owned(),
             access_token,
             token_type,
         }

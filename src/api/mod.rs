@@ -10,6 +10,7 @@ mod hello;
 mod input;
 mod metrics;
 mod pages;
+mod paging;
 mod scrape;
 mod security;
 mod sessions;

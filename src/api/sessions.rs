@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use poem::web::Data;
-use poem_openapi::param::Path;
+use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object, OpenApi};
@@ -12,9 +12,10 @@ use uuid::Uuid;
 
 use super::RequestContext;
 use super::errors::documented_errors;
+use super::paging::{Cursor, MAX_PAGE};
 use super::security::{BearerToken, RefreshCookie};
 use super::{State, Tag};
-use crate::auth::{Identity, SignedIn};
+use crate::auth::{Identity, SessionPage, SignedIn};
 use crate::store::session;
 
 pub(super) struct SessionsApi;
@@ -82,9 +83,14 @@ enum LogoutResponse {
 
 #[derive(ApiResponse)]
 enum SessionsResponse {
-    /// The live sessions, newest first
+    /// Live sessions, newest first
     #[oai(status = 200)]
-    Sessions(Json<Vec<Session>>),
+    Sessions(
+        Json<Vec<Session>>,
+        /// Where the next page is, unless this is the last one: `<?limit=100&cursor=…>; rel="next"` (RFC 8288)
+        #[oai(header = "Link")]
+        Option<String>,
+    ),
 }
 
 #[derive(ApiResponse)]
@@ -111,8 +117,16 @@ documented_errors! {
 }
 
 documented_errors! {
-    /// Why the sessions are not told.
+    /// Why the sessions are not listed.
     SessionsError {
+        401 => "The access token is missing, expired or of an ended session",
+        422 => "The limit is not 1 to 100, or the cursor is none",
+    }
+}
+
+documented_errors! {
+    /// Why the sessions were not ended.
+    LogoutAllError {
         401 => "The access token is missing, expired or of an ended session",
     }
 }
@@ -161,17 +175,27 @@ impl SessionsApi {
     }
 
     /// Where the account is signed in
+    ///
+    /// The newest session first. What was ended or has begun meanwhile moves nothing from one page to another. An account
+    /// has 100 live sessions at most, unless the server is set up otherwise: a sign-in beyond that ends the oldest one.
     #[oai(path = "/sessions", method = "get", operation_id = "listSessions")]
     async fn list(
         &self,
         state: Data<&Arc<State>>,
         token: BearerToken,
         context: RequestContext,
+        /// How many at most
+        #[oai(default = "default_limit", validator(minimum(value = "1"), maximum(value = "100")))]
+        limit: Query<u64>,
+        /// Where to go on, from the `Link` of the page before
+        cursor: Query<Option<Cursor>>,
     ) -> Result<SessionsResponse, SessionsError> {
         let identity = state.identify(&token, &context).await?;
-        let sessions = state.auth.sessions(&identity).await?;
+        let before = cursor.0.map(|cursor| cursor.0);
+        let SessionPage { sessions, next } = state.auth.sessions(&identity, before, limit.0).await?;
         let sessions = sessions.into_iter().map(|session| Session::new(session, &identity));
-        Ok(SessionsResponse::Sessions(Json(sessions.collect())))
+        let next = next.map(|last| Cursor(last).next_page(limit.0));
+        Ok(SessionsResponse::Sessions(Json(sessions.collect()), next))
     }
 
     /// Sign out on one device
@@ -190,13 +214,15 @@ impl SessionsApi {
     }
 
     /// Sign out everywhere
+    ///
+    /// Ends every session of the account at once, however many there are, and can be repeated.
     #[oai(path = "/logout-all", method = "post", operation_id = "logoutAll")]
     async fn logout_all(
         &self,
         state: Data<&Arc<State>>,
         token: BearerToken,
         context: RequestContext,
-    ) -> Result<LogoutResponse, SessionsError> {
+    ) -> Result<LogoutResponse, LogoutAllError> {
         let identity = state.identify(&token, &context).await?;
         state.auth.logout_all(&identity).await?;
         Ok(LogoutResponse::LoggedOut(
@@ -204,6 +230,10 @@ impl SessionsApi {
             state.clear_cookie(),
         ))
     }
+}
+
+const fn default_limit() -> u64 {
+    MAX_PAGE
 }
 
 impl State {

@@ -127,6 +127,8 @@ mod tests {
             username_key: "ada".to_owned(),
             password_hash: String::new(),
             created_at: now,
+            sessions_ended_through: None,
+            sessions_ended_at: None,
         };
         let session = session::Model {
             id: Uuid::now_v7(),

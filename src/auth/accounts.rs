@@ -3,9 +3,8 @@
 use uuid::Uuid;
 
 use super::password::Verdict;
-use super::revocation::Ended;
 use super::{Attempt, Auth, AuthError, Device, Identity, Password, SignedIn, Username};
-use crate::store::{NewSession, PasswordChange, StoreError, session, user};
+use crate::store::{Ended, NewSession, PasswordChange, PasswordChanged, Started, StoreError, session, user};
 
 /// A user agent is kept for a person to recognise, not to parse; longer ones are cut.
 const MAX_USER_AGENT: usize = 256;
@@ -33,9 +32,14 @@ impl Auth {
             username_key: username.key(),
             password_hash: self.passwords.hash(password.expose()).await?,
             created_at: self.clock.now(),
+            sessions_ended_through: None,
+            sessions_ended_at: None,
         };
-        let session = self.new_session(&user, device);
-        match self.store.insert_user_with_session(user, session).await {
+        match self
+            .store
+            .insert_user_with_session(user, self.new_session(device))
+            .await
+        {
             Ok((user, session)) => {
                 self.record("register", "success", Some(user.id));
                 Ok(self.tokens_for(user, session))
@@ -84,14 +88,13 @@ impl Auth {
         {
             user.password_hash = next;
         }
-        let session = self.store.insert_session(self.new_session(&user, device)).await?;
-        self.refuse_if_password_changed_meanwhile(&user, password, &session)
-            .await?;
+        let session = self.start_session(&mut user, password, device).await?;
         self.record("login", "success", Some(user.id));
         Ok(self.tokens_for(user, session))
     }
 
-    /// Replaces the password and ends all other sessions: whoever knew the old one is out (OWASP ASVS 7.4.3).
+    /// Replaces the password, ends all sessions and begins a new one: who knew the old password is out, and so is who
+    /// holds a copy of this session's tokens (OWASP ASVS 7.4.3, 7.2.4).
     ///
     /// # Errors
     /// [`AuthError::WrongPassword`], [`AuthError::RateLimited`], [`AuthError::Busy`], [`AuthError::Store`].
@@ -101,7 +104,7 @@ impl Auth {
         current: &Password,
         new: &Password,
         device: &Device,
-    ) -> Result<(), AuthError> {
+    ) -> Result<SignedIn, AuthError> {
         self.admit(Attempt {
             route: "password",
             address: device.address,
@@ -116,60 +119,77 @@ impl Auth {
         }
         let next = self.passwords.hash(new.expose()).await?;
         let change = PasswordChange {
-            user_id: user.id,
-            previous: user.password_hash,
+            user,
             next,
-            kept_session: identity.session_id,
+            session: self.new_session(device),
             now: self.clock.now(),
         };
         let announcement = self.revocations.begin();
-        let ended = self.store.change_password(change).await?;
-        let sessions: Vec<Ended> = ended.iter().flatten().copied().map(Ended::Session).collect();
-        announcement.make(&sessions).await;
-        if ended.is_none() {
+        let Some(PasswordChanged { user, session, ended }) = self.store.change_password(change).await? else {
             // Another change was faster, so `current` is not the current password any more.
+            announcement.make(&[Ended::Account(identity.user_id)]).await;
             return Err(AuthError::WrongPassword);
-        }
+        };
+        announcement.make(&ended).await;
+        self.clean_up_soon_after(&ended);
         self.record("password", "success", Some(user.id));
-        Ok(())
+        Ok(self.tokens_for(user, session))
     }
 
     /// The account that makes a request.
     ///
     /// # Errors
-    /// [`AuthError::InvalidAccessToken`] when it no longer exists, [`AuthError::Store`].
+    /// [`AuthError::InvalidAccessToken`] when it no longer exists or has ended all its sessions, [`AuthError::Store`].
     pub async fn user(&self, identity: &Identity) -> Result<user::Model, AuthError> {
         let user = self.store.user_by_id(identity.user_id).await?;
-        user.ok_or(AuthError::InvalidAccessToken)
+        let user = user.ok_or(AuthError::InvalidAccessToken)?;
+        if user.has_ended(identity.session_id) {
+            // Whoever ended them has not yet announced it, or never will.
+            self.revocations.begin().make(&[Ended::Account(user.id)]).await;
+            return Err(AuthError::InvalidAccessToken);
+        }
+        Ok(user)
     }
 
-    /// A change of password ends the sessions that exist at that moment. One that was being made with the old
-    /// password just then must not survive it.
-    async fn refuse_if_password_changed_meanwhile(
+    /// Begins a session of somebody who knows the password of which `user` has the hash, and keeps the account within its
+    /// limit (OWASP ASVS 7.1.2). A change of password ends the sessions that exist at that moment; one that was being made
+    /// with the old password just then must not survive it.
+    async fn start_session(
         &self,
-        user: &user::Model,
+        user: &mut user::Model,
         password: &Password,
-        session: &session::Model,
-    ) -> Result<(), AuthError> {
-        let stored = self.store.password_hash_after_changes(user.id).await?;
-        if stored.as_deref() == Some(&user.password_hash) {
-            return Ok(());
+        device: &Device,
+    ) -> Result<session::Model, AuthError> {
+        loop {
+            let announcement = self.revocations.begin();
+            let new = self.new_session(device);
+            let at_most = self.session_life.max_per_account;
+            let started = self.store.start_session(user, new, at_most).await?;
+            if let Some(Started { session, ended }) = started {
+                announcement.make(&ended).await;
+                self.clean_up_soon_after(&ended);
+                return Ok(session);
+            }
+            announcement.make(&[]).await;
+            let now = self.store.user_after_changes(user.id).await?;
+            let stored = now.as_ref().map(|user| user.password_hash.as_str());
+            // Another sign-in may have replaced the hash by a stronger one of the same password.
+            let is_right =
+                stored == Some(&user.password_hash) || self.passwords.verify(password, stored).await?.is_right();
+            match now {
+                Some(now) if is_right => *user = now,
+                _ => {
+                    self.record("login", "invalid_credentials", Some(user.id));
+                    return Err(AuthError::InvalidCredentials);
+                }
+            }
         }
-        // Another sign-in may have replaced the hash by a stronger one of the same password.
-        if self.passwords.verify(password, stored.as_deref()).await?.is_right() {
-            return Ok(());
-        }
-        self.store.revoke_session(session.id, self.clock.now()).await?;
-        self.record("login", "invalid_credentials", Some(user.id));
-        Err(AuthError::InvalidCredentials)
     }
 
-    fn new_session(&self, user: &user::Model, device: &Device) -> NewSession {
+    fn new_session(&self, device: &Device) -> NewSession {
         let now = self.clock.now();
         let absolute_expires_at = now + self.session_life.lifetime;
         NewSession {
-            id: Uuid::now_v7(),
-            user_id: user.id,
             created_at: now,
             expires_at: absolute_expires_at.min(now + self.session_life.idle),
             absolute_expires_at,

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{ACCESS_TOKEN_LIFETIME, Auth};
-use crate::store::StoreError;
+use crate::store::{Ended, ROWS_AT_ONCE, StoreError};
 
 /// Ended sessions are deleted in batches of this size, so that no lock is long and no statement large.
 const CLEANUP_BATCH: u64 = 500;
@@ -19,12 +19,21 @@ const FIRST_CLEANUP_AFTER: Duration = Duration::from_secs(60);
 /// emptied to refuse that token.
 const KEEP_ENDED: TimeDelta = TimeDelta::minutes(2 * ACCESS_TOKEN_LIFETIME.num_minutes());
 const _: () = assert!(KEEP_ENDED.num_minutes() > ACCESS_TOKEN_LIFETIME.num_minutes());
+/// For how long the sessions are looked for that an account ended all at once: many times as long as deleting them takes,
+/// and what is left nevertheless, after a day without any instance, expires.
+const LOOK_FOR_ENDED_ALL_AT_ONCE: TimeDelta = TimeDelta::days(1);
 
 impl Auth {
     /// Deletes ended sessions now and then, until `stop` is cancelled.
     pub(super) async fn delete_ended_sessions(&self, stop: CancellationToken) {
         let mut ticks = tokio::time::interval_at(Instant::now() + FIRST_CLEANUP_AFTER, CLEANUP_EVERY);
-        while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+        let mut next = async || {
+            tokio::select! {
+                _ = ticks.tick() => {}
+                () = self.cleanup_due.notified() => {}
+            }
+        };
+        while stop.run_until_cancelled(next()).await.is_some() {
             match self.delete_ended_sessions_once().await {
                 Ok(0) => {}
                 Ok(deleted) => tracing::info!(deleted, "deleted ended sessions"),
@@ -33,17 +42,35 @@ impl Auth {
         }
     }
 
-    async fn delete_ended_sessions_once(&self) -> Result<u64, StoreError> {
-        let before = self.clock.now() - KEEP_ENDED;
-        let mut deleted = 0;
-        loop {
-            let batch = self.store.delete_ended_sessions(before, CLEANUP_BATCH).await?;
-            deleted += batch;
-            if batch < CLEANUP_BATCH {
-                return Ok(deleted);
-            }
-            tokio::task::yield_now().await;
+    /// Has the cleanup begin at once when an account's row has ended more sessions than those whose own rows say so, too.
+    pub(super) fn clean_up_soon_after(&self, ended: &[Ended]) {
+        if ended.len() as u64 > ROWS_AT_ONCE {
+            self.cleanup_due.notify_one();
         }
+    }
+
+    async fn delete_ended_sessions_once(&self) -> Result<u64, StoreError> {
+        let now = self.clock.now();
+        let (before, since) = (now - KEEP_ENDED, now - LOOK_FOR_ENDED_ALL_AT_ONCE);
+        let ended = batch_after_batch(|| self.store.delete_ended_sessions(before, CLEANUP_BATCH)).await?;
+        let at_once = batch_after_batch(|| self.store.delete_sessions_ended_all_at_once(since, CLEANUP_BATCH)).await?;
+        Ok(ended + at_once)
+    }
+}
+
+/// Deletes until a batch is not full, and tells how many that were.
+async fn batch_after_batch<F>(delete: impl Fn() -> F) -> Result<u64, StoreError>
+where
+    F: Future<Output = Result<u64, StoreError>>,
+{
+    let mut deleted = 0;
+    loop {
+        let batch = delete().await?;
+        deleted += batch;
+        if batch < CLEANUP_BATCH {
+            return Ok(deleted);
+        }
+        tokio::task::yield_now().await;
     }
 }
 
@@ -53,7 +80,6 @@ mod tests {
 
     use clap::Parser;
     use tempfile::TempDir;
-    use uuid::Uuid;
 
     use super::*;
     use crate::auth::{Device, Password, SignedIn, Username};
@@ -95,15 +121,19 @@ mod tests {
             let now = self.clock.now();
             for _ in 0..count {
                 let session = NewSession {
-                    id: Uuid::now_v7(),
-                    user_id: self.ada.user.id,
                     created_at: now,
                     expires_at: now + TimeDelta::minutes(1),
                     absolute_expires_at: now + TimeDelta::minutes(1),
                     user_agent: String::new(),
                     ip: String::new(),
                 };
-                self.auth.store.insert_session(session).await.unwrap();
+                let session = self
+                    .auth
+                    .store
+                    .start_session(&self.ada.user, session, u32::MAX)
+                    .await
+                    .unwrap();
+                assert!(session.is_some());
             }
         }
 

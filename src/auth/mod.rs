@@ -18,13 +18,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use tokio::sync::Notify;
 use uuid::Uuid;
 
 pub use access_token::ACCESS_TOKEN_LIFETIME;
 pub use credentials::{Password, Username};
 pub use error::AuthError;
 pub use rate_limit::{Limit, Refusal};
-pub use sessions::GRACE_WINDOW;
+pub use sessions::{GRACE_WINDOW, SessionPage};
 
 use crate::cache::Cache;
 use crate::clock::Clock;
@@ -50,6 +51,8 @@ pub struct Auth {
     revocations: Revocations,
     rate_limiter: RateLimiter,
     session_life: SessionConfig,
+    /// Wakes the task that deletes ended sessions.
+    cleanup_due: Arc<Notify>,
 }
 
 /// Where a request comes from, as the user later sees it in the list of sessions.
@@ -95,6 +98,7 @@ impl Auth {
             revocations: Revocations::new(clock.clone(), store.clone(), cache.clone(), Arc::clone(&metrics)),
             rate_limiter: RateLimiter::new(config.rate_limits, cache, clock.clone()),
             session_life: config.sessions,
+            cleanup_due: Arc::default(),
             clock,
             store,
             metrics,
@@ -117,7 +121,7 @@ impl Auth {
     pub async fn authenticate(&self, access_token: &str) -> Result<Identity, AuthError> {
         let identity = self.access_tokens.verify(access_token, self.clock.now());
         let identity = identity.ok_or(AuthError::InvalidAccessToken)?;
-        if self.revocations.is_revoked(identity.session_id).await? {
+        if self.revocations.is_revoked(&identity).await? {
             return Err(AuthError::InvalidAccessToken);
         }
         Ok(identity)

@@ -1,7 +1,8 @@
 //! Which sessions were ended while their access tokens are still valid.
 //!
-//! The database knows; the cache holds a copy of the last minutes, so that a request costs no query. An instance trusts
-//! the copy while it knows that nothing is missing from it:
+//! The database knows; the cache holds a copy of the last minutes, so that a request costs no query: a mark for each session
+//! that was ended by itself, and one for each account that has ended all it had, about which the database is asked. An
+//! instance trusts the copy while it knows that nothing is missing from it:
 //! - A cache that was emptied has lost the copy's own mark, too.
 //! - One that was restarted from a snapshot, or is a replica that took over, may have lost the last revocations and kept
 //!   that mark. Both cost the connection, so each new connection counts as a miss.
@@ -20,10 +21,10 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::ACCESS_TOKEN_LIFETIME;
+use super::{ACCESS_TOKEN_LIFETIME, Identity};
 use crate::cache::Cache;
 use crate::clock::Clock;
-use crate::store::{Store, StoreError};
+use crate::store::{Ended, Store, StoreError};
 use crate::telemetry::{CacheLookup, Metrics};
 
 /// The mark that says that the copy in the cache is whole.
@@ -38,21 +39,6 @@ const REPAIR_EVERY: Duration = Duration::from_secs(1);
 const REPAIR_EVERY_AT_STOP: Duration = Duration::from_millis(100);
 /// Clocks of instances and databases differ a little.
 const CLOCK_SKEW: TimeDelta = TimeDelta::seconds(30);
-
-/// What was ended, and is marked in the cache as such.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ended {
-    /// One session.
-    Session(Uuid),
-}
-
-impl Ended {
-    fn key(self) -> String {
-        match self {
-            Self::Session(id) => format!("revoked:{id}"),
-        }
-    }
-}
 
 /// Tells and asks which sessions were ended. Clones share their state.
 #[derive(Clone, Debug)]
@@ -79,9 +65,9 @@ pub(super) struct Announcement<'a> {
 }
 
 impl Announcement<'_> {
-    /// Tells all instances that these, which the database has as revoked, are over.
+    /// Tells all instances that these, as the database has it, are over.
     pub(super) async fn make(mut self, ended: &[Ended]) {
-        let keys: Vec<String> = ended.iter().map(|ended| ended.key()).collect();
+        let keys: Vec<String> = ended.iter().copied().map(key).collect();
         self.is_made = self.revocations.cache.mark(&keys, lifetime()).await.is_ok();
     }
 }
@@ -137,20 +123,26 @@ impl Revocations {
         }
     }
 
-    /// Whether the session is over.
-    pub(super) async fn is_revoked(&self, session: Uuid) -> Result<bool, StoreError> {
-        let mark = Ended::Session(session).key();
-        match self.cache.marked([mark.as_str(), COPY_IS_WHOLE]).await {
-            Ok([true, _]) => {
+    /// Whether the session in which a request is made is over.
+    pub(super) async fn is_revoked(&self, identity: &Identity) -> Result<bool, StoreError> {
+        let session = identity.session_id;
+        let keys = [Ended::Session(session), Ended::Account(identity.user_id)].map(key);
+        match self.cache.marked([&keys[0], &keys[1], COPY_IS_WHOLE]).await {
+            Ok([true, _, _]) => {
                 self.metrics.cache_lookup(CacheLookup::Hit);
                 Ok(true)
             }
+            // Some of the account's sessions are over, perhaps any number of them, and the database knows which.
+            Ok([false, true, _]) => {
+                self.metrics.cache_lookup(CacheLookup::Hit);
+                self.is_revoked_in_store(session).await
+            }
             // Looked at after the answer: a connection that is new by then counts, and so does a miss.
-            Ok([false, true]) if self.repair_due().is_none() => {
+            Ok([false, false, true]) if self.repair_due().is_none() => {
                 self.metrics.cache_lookup(CacheLookup::Miss);
                 Ok(false)
             }
-            Ok([false, is_whole]) => {
+            Ok([false, false, is_whole]) => {
                 self.metrics.cache_lookup(CacheLookup::Miss);
                 if !is_whole {
                     self.repairs.miss();
@@ -205,7 +197,7 @@ impl Revocations {
 
     async fn is_revoked_in_store(&self, session: Uuid) -> Result<bool, StoreError> {
         let found = self.store.session_with_user(session).await?;
-        Ok(found.is_none_or(|(session, _)| session.revoked_at.is_some()))
+        Ok(found.is_none_or(|(session, user)| session.was_ended(&user)))
     }
 
     /// `None` when the database or the cache did not take part.
@@ -216,18 +208,41 @@ impl Revocations {
         let begun = format!("revoked:copy:{}", Uuid::now_v7());
         self.cache.mark(slice::from_ref(&begun), WHOLE_FOR).await.ok()?;
         let since = self.clock.now() - lifetime();
+        self.copy_pages(
+            |last| self.store.sessions_revoked_since(since, last, PAGE),
+            Ended::Session,
+        )
+        .await?;
+        self.copy_pages(
+            |last| self.store.accounts_ended_since(since, last, PAGE),
+            Ended::Account,
+        )
+        .await?;
+        let is_whole = self.cache.rename_mark(&begun, COPY_IS_WHOLE).await.ok()?;
+        is_whole.then_some(())
+    }
+
+    async fn copy_pages<F>(&self, read: impl Fn(Option<Uuid>) -> F, ended: fn(Uuid) -> Ended) -> Option<()>
+    where
+        F: Future<Output = Result<Vec<Uuid>, StoreError>>,
+    {
         let mut last = None;
         loop {
-            let page = self.store.sessions_revoked_since(since, last, PAGE).await.ok()?;
-            let keys: Vec<String> = page.iter().map(|id| Ended::Session(*id).key()).collect();
+            let page = read(last).await.ok()?;
+            let keys: Vec<String> = page.iter().map(|id| key(ended(*id))).collect();
             self.cache.mark(&keys, lifetime()).await.ok()?;
             last = page.last().copied();
             if last.is_none() {
-                break;
+                return Some(());
             }
         }
-        let is_whole = self.cache.rename_mark(&begun, COPY_IS_WHOLE).await.ok()?;
-        is_whole.then_some(())
+    }
+}
+
+fn key(ended: Ended) -> String {
+    match ended {
+        Ended::Session(id) => format!("revoked:{id}"),
+        Ended::Account(id) => format!("revoked:of:{id}"),
     }
 }
 

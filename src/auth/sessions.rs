@@ -5,15 +5,23 @@ use std::net::IpAddr;
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
-use super::revocation::Ended;
 use super::{Attempt, Auth, AuthError, Identity, SignedIn};
-use crate::store::{Rotation, session};
+use crate::store::{Ended, Rotation, session};
 
 /// How long a refresh token that was replaced still gets the session's current one: a retry after a lost answer, or
 /// several tabs that refresh with one cookie (R2). It begins when the request arrives, and a client may wait for the answer
 /// until the request's deadline (10 s) or its own patience (15 s in `web/http.js`): a shorter window would be over before
 /// the retry, which would then look like theft. It is Okta's default, too (`leeway`).
 pub const GRACE_WINDOW: TimeDelta = TimeDelta::seconds(30);
+
+/// Some of a user's live sessions.
+#[derive(Clone, Debug)]
+pub struct SessionPage {
+    /// Newest first.
+    pub sessions: Vec<session::Model>,
+    /// The last of them, if there are older ones.
+    pub next: Option<Uuid>,
+}
 
 impl Auth {
     /// Exchanges a refresh token for its successor and a new access token.
@@ -38,10 +46,16 @@ impl Auth {
         let now = self.clock.now();
         // The account is read first: once the session is rotated, nothing that can fail stands between the client and
         // its new token.
-        let Some((_, user)) = self.store.session_with_user(id).await? else {
+        let Some((session, user)) = self.store.session_with_user(id).await? else {
             self.record("refresh", "unknown_session", None);
             return Err(AuthError::InvalidRefreshToken);
         };
+        // All sessions may be ended between this look and the rotation. Then the client is handed tokens that are over:
+        // what decides about them is the account's row, whenever they are used.
+        if user.has_ended(session.id) {
+            self.record("refresh", "ended_session", Some(user.id));
+            return Err(AuthError::InvalidRefreshToken);
+        }
         let rotation = Rotation {
             from: generation,
             now,
@@ -65,7 +79,7 @@ impl Auth {
         let Some((session, user)) = self.store.session_with_user(id).await? else {
             return Err(AuthError::InvalidRefreshToken);
         };
-        if session.revoked_at.is_some() || session.expires_at <= now {
+        if session.was_ended(&user) || session.expires_at <= now {
             self.record("refresh", "ended_session", Some(user.id));
             return Err(AuthError::InvalidRefreshToken);
         }
@@ -101,12 +115,24 @@ impl Auth {
         Ok(())
     }
 
-    /// The user's live sessions, newest first.
+    /// At most `limit` of the user's live sessions, newest first, those older than `before`.
     ///
     /// # Errors
     /// [`AuthError::Store`].
-    pub async fn sessions(&self, identity: &Identity) -> Result<Vec<session::Model>, AuthError> {
-        Ok(self.store.live_sessions(identity.user_id, self.clock.now()).await?)
+    pub async fn sessions(
+        &self,
+        identity: &Identity,
+        before: Option<Uuid>,
+        limit: u64,
+    ) -> Result<SessionPage, AuthError> {
+        let now = self.clock.now();
+        // One more shows whether there are any.
+        let found = self.store.live_sessions(identity.user_id, before, limit + 1, now);
+        let mut sessions = found.await?;
+        let has_more = sessions.len() as u64 > limit;
+        sessions.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        let next = sessions.last().filter(|_| has_more).map(|session| session.id);
+        Ok(SessionPage { sessions, next })
     }
 
     /// Ends one of the user's own sessions.
@@ -119,7 +145,9 @@ impl Auth {
             .store
             .revoke_session_of(identity.user_id, id, self.clock.now())
             .await?;
-        let ended = is_ended.then_some(Ended::Session(id));
+        // Also one that was ended before: whoever did that may not have announced it.
+        let is_over = is_ended || self.is_over(identity.user_id, id).await?;
+        let ended = is_over.then_some(Ended::Session(id));
         announcement.make(ended.as_slice()).await;
         if !is_ended {
             return Err(AuthError::NoSuchSession);
@@ -128,7 +156,13 @@ impl Auth {
         Ok(())
     }
 
-    /// Ends all of the user's sessions, the present one included (R10).
+    /// Whether `id` is a session of that user that was ended.
+    async fn is_over(&self, user_id: Uuid, id: Uuid) -> Result<bool, AuthError> {
+        let found = self.store.session_with_user(id).await?;
+        Ok(found.is_some_and(|(session, user)| user.id == user_id && session.was_ended(&user)))
+    }
+
+    /// Ends all of the user's sessions, the present one included (R10, R34). A repetition announces that again.
     ///
     /// # Errors
     /// [`AuthError::Store`].
@@ -136,10 +170,10 @@ impl Auth {
         let announcement = self.revocations.begin();
         let ended = self
             .store
-            .revoke_sessions_of(identity.user_id, self.clock.now())
+            .end_all_sessions(identity.user_id, identity.session_id, self.clock.now())
             .await?;
-        let ended: Vec<Ended> = ended.into_iter().map(Ended::Session).collect();
         announcement.make(&ended).await;
+        self.clean_up_soon_after(&ended);
         self.record("logout_all", "success", Some(identity.user_id));
         Ok(())
     }

@@ -106,6 +106,8 @@ pub struct SessionConfig {
     pub idle: TimeDelta,
     /// A session ends after this long, refreshed or not (OWASP ASVS 7.3.2).
     pub lifetime: TimeDelta,
+    /// Live sessions of one account; the oldest ends at a sign-in beyond that (OWASP ASVS 7.1.2).
+    pub max_per_account: u32,
 }
 
 /// The refresh cookie.
@@ -178,6 +180,7 @@ impl Config {
             sessions: SessionConfig {
                 idle: TimeDelta::days(options.session_idle_days.into()),
                 lifetime: TimeDelta::days(options.session_lifetime_days.into()),
+                max_per_account: options.max_sessions_per_account,
             },
             cookie: CookieConfig {
                 secure: options.refresh_cookie_secure.unwrap_or(production),

@@ -90,6 +90,11 @@ pub struct Options {
     #[arg(long, env = "SESSION_LIFETIME_DAYS", default_value_t = 90, value_parser = clap::value_parser!(u16).range(1..=3650))]
     pub session_lifetime_days: u16,
 
+    /// Live sessions of one account: a sign-in beyond that ends the oldest one, on whatever device that is. A high number
+    /// lets one account fill the table (some 600 bytes each); a low one signs people out of devices that they still use
+    #[arg(long, env = "MAX_SESSIONS_PER_ACCOUNT", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub max_sessions_per_account: u32,
+
     /// Proxies whose X-Forwarded-For and X-Forwarded-Proto are believed, as CIDRs separated by commas. A range that is
     /// too wide lets clients choose the address that rate limits see
     #[arg(long, env = "TRUSTED_PROXIES", default_value = "")]

@@ -15,7 +15,8 @@ use crate::problem::Problem;
 /// Request headers that pages may set.
 const ALLOWED_HEADERS: HeaderValue = HeaderValue::from_static("Authorization, Content-Type, X-Request-Id");
 /// Response headers that pages may read.
-const EXPOSED_HEADERS: HeaderValue = HeaderValue::from_static("X-Request-Id, Retry-After, RateLimit, RateLimit-Policy");
+const EXPOSED_HEADERS: HeaderValue =
+    HeaderValue::from_static("Link, X-Request-Id, Retry-After, RateLimit, RateLimit-Policy");
 /// Seconds for which a browser need not ask again; Chromium caps it at two hours.
 const PREFLIGHT_LIFETIME: HeaderValue = HeaderValue::from_static("7200");
 

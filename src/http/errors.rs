@@ -68,10 +68,17 @@ fn path_parameter<'a>(route: &'a Route, name: &'a str) -> &'a str {
 
 /// The part of poem-openapi's message that means something to a client, in words: it puts internal type names in front.
 fn reason(message: &str) -> String {
+    let message = message.split(" (occurred while parsing").next().unwrap_or_default();
     let reason = message.rsplit_once("\": ").map_or(message, |(_, reason)| reason);
-    let limit = reason.strip_prefix("verification failed. maxLength(");
-    match limit.and_then(|limit| limit.strip_suffix(')')) {
-        Some(limit) => format!("must be at most {limit} characters."),
-        None => format!("{}.", reason.trim_end_matches('.')),
+    let rule = reason
+        .strip_prefix("verification failed. ")
+        .and_then(|rule| rule.strip_suffix(')'));
+    let rule = rule.and_then(|rule| rule.split_once('('));
+    let limit = |rule: &str| rule.split(',').next().unwrap_or_default().to_owned();
+    match rule {
+        Some(("maxLength", most)) => format!("must be at most {most} characters."),
+        Some(("minimum", least)) => format!("must be at least {}.", limit(least)),
+        Some(("maximum", most)) => format!("must be at most {}.", limit(most)),
+        _ => format!("{}.", reason.trim_end_matches('.')),
     }
 }

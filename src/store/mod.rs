@@ -1,6 +1,8 @@
 //! Users and sessions in a database: PostgreSQL or SQLite, through the same queries.
 
 mod advice;
+mod deletions;
+mod endings;
 mod error;
 mod lookup;
 mod migrate;
@@ -20,11 +22,12 @@ use lookup::Lookup;
 use pool::Pool;
 
 pub use advice::Advice;
+pub use endings::{Ended, ROWS_AT_ONCE};
 pub use error::StoreError;
 pub use migrate::{Migrated, migrate};
 pub use pool::WORK_LIMIT;
-pub use sessions::{NewSession, Rotation};
-pub use users::PasswordChange;
+pub use sessions::{NewSession, Rotation, Started};
+pub use users::{PasswordChange, PasswordChanged};
 
 /// The database, with the queries that the server makes. Cheap to clone.
 #[derive(Clone, Debug)]

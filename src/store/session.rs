@@ -1,6 +1,9 @@
 //! The `sessions` table.
 
 use sea_orm::entity::prelude::*;
+use uuid::{NoContext, Timestamp};
+
+use super::user;
 
 /// One sign-in on one device. Holds no token: a refresh token is derived from `id`, `generation` and the server's
 /// secret, so a stolen copy of this table signs nobody in (R5).
@@ -8,7 +11,7 @@ use sea_orm::entity::prelude::*;
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "sessions")]
 pub struct Model {
-    /// UUIDv7; the `sid` claim of the session's access tokens.
+    /// UUIDv7, greater than that of every session of the account that is over; the `sid` claim of its access tokens.
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: Uuid,
     /// Whose session it is.
@@ -28,7 +31,8 @@ pub struct Model {
     pub expires_at: DateTimeUtc,
     /// When the session ends in any case (R4).
     pub absolute_expires_at: DateTimeUtc,
-    /// When the session was ended before its time.
+    /// When the session was ended before its time, if it was not ended together with all others: see
+    /// [`user::Model::has_ended`].
     pub revoked_at: Option<DateTimeUtc>,
     /// The browser's name for itself at sign-in, shown to the user in the list of sessions.
     pub user_agent: String,
@@ -39,4 +43,58 @@ pub struct Model {
     pub user: BelongsTo<super::user::Entity>,
 }
 
+impl Model {
+    /// Whether it was ended before its time, by itself or with all others of its account.
+    pub fn was_ended(&self, user: &user::Model) -> bool {
+        self.revoked_at.is_some() || user.has_ended(self.id)
+    }
+}
+
 impl ActiveModelBehavior for ActiveModel {}
+
+/// The id of a session that begins after all up to `ended_through` were ended. It carries the present moment, unless
+/// another instance whose clock is ahead made that one: then it is one of the next millisecond.
+pub(super) fn next_id(ended_through: Option<Uuid>) -> Uuid {
+    let now = Uuid::now_v7();
+    let Some(ended_through) = ended_through.filter(|last| *last >= now) else {
+        return now;
+    };
+    let (seconds, nanos) = ended_through
+        .get_timestamp()
+        .unwrap_or(Timestamp::now(NoContext))
+        .to_unix();
+    let millis = u64::from(nanos / 1_000_000) + 1;
+    let (seconds, nanos) = (seconds + millis / 1000, millis % 1000 * 1_000_000);
+    Uuid::new_v7(Timestamp::from_unix(
+        NoContext,
+        seconds,
+        u32::try_from(nanos).unwrap_or(0),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_id_of_a_session_carries_the_present_moment() {
+        let before = Uuid::now_v7();
+        let ids = [next_id(None), next_id(Some(before))];
+        assert!(before < ids[0] && ids[0] < ids[1], "{ids:?}");
+    }
+
+    proptest! {
+        /// R34: a clock that is ahead elsewhere makes no session that is over before it began.
+        #[test]
+        fn the_id_of_a_session_is_greater_than_those_that_are_over_whatever_their_clock(
+            seconds in 1_700_000_000_u64..1_u64 << 38, nanos in 0_u32..1_000_000_000,
+        ) {
+            let over = Uuid::new_v7(Timestamp::from_unix(NoContext, seconds, nanos));
+            let ids = [next_id(Some(over)), next_id(Some(over))];
+            prop_assert!(over < ids[0] && over < ids[1] && ids[0] != ids[1]);
+            prop_assert_eq!(ids[0].get_version_num(), 7);
+        }
+    }
+}

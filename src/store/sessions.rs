@@ -1,19 +1,19 @@
-//! Queries on sessions.
+//! Beginning, rotating and finding sessions.
 
 use chrono::{DateTime, Utc};
-use sea_orm::sea_query::Expr;
-use sea_orm::{ActiveModelTrait, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect, Set};
+use sea_orm::sea_query::{Expr, Query, SelectStatement};
+use sea_orm::{
+    ActiveModelTrait, ConnectionTrait, DbErr, EntityTrait, ExprTrait, IntoActiveModel, Iterable, QueryFilter,
+    QueryOrder, QuerySelect, Select,
+};
 use uuid::Uuid;
 
-use super::{Store, StoreError, session, user};
+use super::endings::end_oldest_sessions;
+use super::{Ended, Store, StoreError, session, user};
 
-/// A session that is about to be stored, at generation 0.
+/// A session that is about to be stored.
 #[derive(Clone, Debug)]
 pub struct NewSession {
-    /// Its id.
-    pub id: Uuid,
-    /// Whose it is.
-    pub user_id: Uuid,
     /// When the user signed in.
     pub created_at: DateTime<Utc>,
     /// When it ends unless it is refreshed before.
@@ -39,32 +39,59 @@ pub struct Rotation {
     pub grace_until: DateTime<Utc>,
 }
 
-pub(super) async fn insert_session(db: &impl ConnectionTrait, new: NewSession) -> Result<session::Model, StoreError> {
-    let session = session::ActiveModel {
-        id: Set(new.id),
-        user_id: Set(new.user_id),
-        generation: Set(0),
-        rotated_at: Set(new.created_at),
-        grace_generation: Set(0),
-        // No window was opened yet.
-        grace_until: Set(DateTime::UNIX_EPOCH),
-        created_at: Set(new.created_at),
-        expires_at: Set(new.expires_at),
-        absolute_expires_at: Set(new.absolute_expires_at),
-        revoked_at: Set(None),
-        user_agent: Set(new.user_agent),
-        ip: Set(new.ip),
-    };
-    Ok(session.insert(db).await?)
+impl NewSession {
+    /// The row of a session that begins now for `user`, at generation 0.
+    pub(super) fn of(self, user: &user::Model) -> session::Model {
+        session::Model {
+            id: session::next_id(user.sessions_ended_through),
+            user_id: user.id,
+            generation: 0,
+            rotated_at: self.created_at,
+            grace_generation: 0,
+            // No window was opened yet.
+            grace_until: DateTime::UNIX_EPOCH,
+            created_at: self.created_at,
+            expires_at: self.expires_at,
+            absolute_expires_at: self.absolute_expires_at,
+            revoked_at: None,
+            user_agent: self.user_agent,
+            ip: self.ip,
+        }
+    }
+}
+
+/// A session that was begun.
+#[derive(Clone, Debug)]
+pub struct Started {
+    /// The session.
+    pub session: session::Model,
+    /// What was ended because the account had too many.
+    pub ended: Vec<Ended>,
 }
 
 impl Store {
-    /// Adds a session.
+    /// Begins a session of somebody who knows the password of which `user` has the hash, and ends the oldest ones so that
+    /// the account has `at_most` live ones. Sign-ins at the same moment each see those that were begun before them, so
+    /// after the last of them there are no more than that.
+    ///
+    /// `None` when the account has another hash by now, or all its sessions were ended since `user` was read: then it has
+    /// to be read again, with [`Store::user_after_changes`]. A change of password or a sign-out everywhere that is under
+    /// way is waited for, so a session comes either before it, and is over, or after it, and lives. (PostgreSQL locks the
+    /// account's row for a moment; SQLite has one writer at a time.)
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] when the database is, [`StoreError::Busy`].
-    pub async fn insert_session(&self, new: NewSession) -> Result<session::Model, StoreError> {
-        self.pool.write(new, |db, new| Box::pin(insert_session(db, new))).await
+    pub async fn start_session(
+        &self,
+        user: &user::Model,
+        new: NewSession,
+        at_most: u32,
+    ) -> Result<Option<Started>, StoreError> {
+        self.pool
+            .write((user.clone(), new), move |db, (user, new)| {
+                Box::pin(start_session(db, user, new, at_most))
+            })
+            .await
     }
 
     /// The session of that id, whatever its state, with its account.
@@ -88,84 +115,42 @@ impl Store {
             .await
     }
 
-    /// The user's sessions that can still be refreshed, newest first.
+    /// At most `limit` of the user's sessions that can still be refreshed, newest first, those older than `before`.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] when the database is, [`StoreError::Busy`].
-    pub async fn live_sessions(&self, user_id: Uuid, now: DateTime<Utc>) -> Result<Vec<session::Model>, StoreError> {
-        let of_user = (user_id, now);
-        self.pool
-            .read(of_user, |db, (user_id, now)| Box::pin(live_sessions(db, user_id, now)))
-            .await
-    }
-
-    /// Ends one session whoever owns it. Tells whether it was live until now.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`] when the database is, [`StoreError::Busy`].
-    pub async fn revoke_session(&self, id: Uuid, now: DateTime<Utc>) -> Result<bool, StoreError> {
-        self.pool
-            .write((id, now), |db, (id, now)| Box::pin(revoke_session(db, id, None, now)))
-            .await
-    }
-
-    /// Ends one session of that user. Tells whether it was live until now.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`] when the database is, [`StoreError::Busy`].
-    pub async fn revoke_session_of(&self, user_id: Uuid, id: Uuid, now: DateTime<Utc>) -> Result<bool, StoreError> {
-        let of_user = (id, user_id, now);
-        self.pool
-            .write(of_user, |db, (id, user_id, now)| {
-                Box::pin(revoke_session(db, id, Some(user_id), now))
-            })
-            .await
-    }
-
-    /// Ends all sessions of that user, and returns the ids of those that were live.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`] when the database is, [`StoreError::Busy`].
-    pub async fn revoke_sessions_of(&self, user_id: Uuid, now: DateTime<Utc>) -> Result<Vec<Uuid>, StoreError> {
-        let of_user = (user_id, now);
-        self.pool
-            .write(of_user, |db, (user_id, now)| {
-                Box::pin(revoke_sessions_of(db, user_id, None, now))
-            })
-            .await
-    }
-
-    /// The ids of at most `limit` sessions that were revoked at `since` or later, in the order of the ids, from the first one
-    /// behind `after` on.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`] when the database is, [`StoreError::Busy`].
-    pub async fn sessions_revoked_since(
+    pub async fn live_sessions(
         &self,
-        since: DateTime<Utc>,
-        after: Option<Uuid>,
+        user_id: Uuid,
+        before: Option<Uuid>,
         limit: u64,
-    ) -> Result<Vec<Uuid>, StoreError> {
-        let page = (since, after, limit);
+        now: DateTime<Utc>,
+    ) -> Result<Vec<session::Model>, StoreError> {
+        let mut query = live(user_id, now).limit(limit);
+        if let Some(before) = before {
+            query = query.filter(session::COLUMN.id.lt(before));
+        }
         self.pool
-            .read(page, |db, (since, after, limit)| {
-                Box::pin(sessions_revoked_since(db, since, after, limit))
-            })
+            .read(query, |db, query| Box::pin(async move { Ok(query.all(db).await?) }))
             .await
     }
+}
 
-    /// Deletes at most `limit` sessions that ended before `before`, and tells how many. Small batches keep locks short
-    /// on a large table.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`] when the database is, [`StoreError::Busy`].
-    pub async fn delete_ended_sessions(&self, before: DateTime<Utc>, limit: u64) -> Result<u64, StoreError> {
-        self.pool
-            .write((before, limit), |db, (before, limit)| {
-                Box::pin(delete_ended_sessions(db, before, limit))
-            })
-            .await
+/// Two statements and no transaction: a session that was begun is seen by other sign-ins before it is decided which ones
+/// are too many.
+async fn start_session(
+    db: &impl ConnectionTrait,
+    user: user::Model,
+    new: NewSession,
+    at_most: u32,
+) -> Result<Option<Started>, StoreError> {
+    let now = new.created_at;
+    let session = new.of(&user);
+    if !insert_unless_changed(db, &user, &session).await? {
+        return Ok(None);
     }
+    let ended = end_oldest_sessions(db, &session, at_most, now).await?;
+    Ok(Some(Started { session, ended }))
 }
 
 async fn rotate_session(
@@ -200,75 +185,60 @@ async fn rotate_session(
     Ok(rotated.into_iter().next())
 }
 
-async fn live_sessions(
-    db: &impl ConnectionTrait,
-    user_id: Uuid,
-    now: DateTime<Utc>,
-) -> Result<Vec<session::Model>, StoreError> {
-    let query = session::Entity::find()
+/// The user's sessions that can still be refreshed, newest first. Those that were ended all at once are not looked at,
+/// however many rows of them are left.
+pub(super) fn live(user_id: Uuid, now: DateTime<Utc>) -> Select<session::Entity> {
+    session::Entity::find()
         .filter(session::COLUMN.user_id.eq(user_id))
+        .filter(Expr::col(session::Column::Id).gt(ended_through(user_id)))
         .filter(session::COLUMN.revoked_at.is_null())
         .filter(session::COLUMN.expires_at.gt(now))
-        .order_by_desc(session::Column::CreatedAt);
-    Ok(query.all(db).await?)
+        .order_by_desc(session::Column::Id)
 }
 
-/// Ends one session, of that user if it is said whose.
-async fn revoke_session(
+/// The last session that was ended together with all others, or an id before all.
+pub(super) fn ended_through(user_id: Uuid) -> SelectStatement {
+    Query::select()
+        .expr(Expr::col(user::Column::SessionsEndedThrough).if_null(Uuid::nil()))
+        .from(user::Entity)
+        .and_where(Expr::col(user::Column::Id).eq(user_id))
+        .take()
+}
+
+pub(super) async fn insert_session(
     db: &impl ConnectionTrait,
-    id: Uuid,
-    user_id: Option<Uuid>,
-    now: DateTime<Utc>,
+    session: session::Model,
+) -> Result<session::Model, StoreError> {
+    Ok(session.into_active_model().reset_all().insert(db).await?)
+}
+
+/// Adds `session` if the account is as `user` says, in one statement. Tells whether it was.
+async fn insert_unless_changed(
+    db: &impl ConnectionTrait,
+    user: &user::Model,
+    session: &session::Model,
 ) -> Result<bool, StoreError> {
-    let mut update = revoke(now).filter(session::COLUMN.id.eq(id));
-    if let Some(user_id) = user_id {
-        update = update.filter(session::COLUMN.user_id.eq(user_id));
-    }
-    Ok(update.exec(db).await?.rows_affected == 1)
-}
-
-async fn sessions_revoked_since(
-    db: &impl ConnectionTrait,
-    since: DateTime<Utc>,
-    after: Option<Uuid>,
-    limit: u64,
-) -> Result<Vec<Uuid>, StoreError> {
-    let query = session::Entity::find()
-        .select_only()
-        .column(session::Column::Id)
-        .filter(session::COLUMN.revoked_at.gte(since))
-        .filter(session::COLUMN.id.gt(after.unwrap_or_else(Uuid::nil)))
-        .order_by_asc(session::Column::Id)
-        .limit(limit);
-    Ok(query.into_tuple().all(db).await?)
-}
-
-async fn delete_ended_sessions(
-    db: &impl ConnectionTrait,
-    before: DateTime<Utc>,
-    limit: u64,
-) -> Result<u64, StoreError> {
-    let ended: Vec<Uuid> = session::Entity::find()
-        .select_only()
-        .column(session::Column::Id)
-        .filter(
-            session::COLUMN
-                .expires_at
-                .lt(before)
-                .or(session::COLUMN.revoked_at.lt(before)),
+    let row = session.clone().into_active_model();
+    let values = session::Column::iter().filter_map(|column| row.get(column).into_value());
+    let unchanged = Query::select()
+        .exprs(values.map(Expr::val))
+        .from(user::Entity)
+        .and_where(user::COLUMN.id.eq(user.id))
+        .and_where(user::COLUMN.password_hash.eq(user.password_hash.as_str()))
+        .and_where(
+            Expr::col(user::Column::SessionsEndedThrough)
+                .if_null(Uuid::nil())
+                .lt(session.id),
         )
-        .limit(limit)
-        .into_tuple()
-        .all(db)
-        .await?;
-    if ended.is_empty() {
-        return Ok(0);
-    }
-    let deleted = session::Entity::delete_many()
-        .filter(session::COLUMN.id.is_in(ended))
-        .exec(db)
-        .await?;
-    Ok(deleted.rows_affected)
+        .lock_shared()
+        .take();
+    let mut insert = Query::insert();
+    insert
+        .into_table(session::Entity)
+        .columns(session::Column::iter())
+        .select_from(unchanged)
+        .map_err(|error| DbErr::Custom(error.to_string()))?;
+    Ok(db.execute(&insert).await?.rows_affected() == 1)
 }
 
 pub(super) async fn find_with_users(
@@ -281,24 +251,38 @@ pub(super) async fn find_with_users(
     Ok(found.into_iter().filter_map(with_user).collect())
 }
 
-/// Ends all sessions of that user but `kept`, and returns the ids of those that were live.
-pub(super) async fn revoke_sessions_of(
-    db: &impl ConnectionTrait,
-    user_id: Uuid,
-    kept: Option<Uuid>,
-    now: DateTime<Utc>,
-) -> Result<Vec<Uuid>, StoreError> {
-    let mut update = revoke(now).filter(session::COLUMN.user_id.eq(user_id));
-    if let Some(kept) = kept {
-        update = update.filter(session::COLUMN.id.ne(kept));
-    }
-    let revoked = update.exec_with_returning(db).await?;
-    Ok(revoked.into_iter().map(|session| session.id).collect())
-}
+#[cfg(test)]
+mod tests {
+    use sea_orm::{DbBackend, QueryTrait, Statement};
 
-/// An update that ends those of the filtered sessions that are not ended yet.
-fn revoke(now: DateTime<Utc>) -> sea_orm::UpdateMany<session::Entity> {
-    session::Entity::update_many()
-        .col_expr(session::Column::RevokedAt, Expr::val(now))
-        .filter(session::COLUMN.revoked_at.is_null())
+    use super::*;
+    use crate::store;
+
+    async fn explain(db: &impl ConnectionTrait, query: Statement) -> Result<Vec<String>, StoreError> {
+        let plan = db.query_all_raw(query).await?;
+        Ok(plan.iter().map(|row| row.try_get("", "detail").unwrap()).collect())
+    }
+
+    /// R34: what an account has ended or will show on other pages is not looked at.
+    #[tokio::test]
+    async fn live_sessions_are_found_by_one_range_of_an_index_in_its_order() {
+        let database = crate::config::DatabaseConfig {
+            url: crate::config::DatabaseUrl::parse("sqlite::memory:").unwrap(),
+            max_connections: 1,
+        };
+        let store = store::connect(&database).await.unwrap();
+        store::migrate(&store).await.unwrap();
+        let mut query = live(Uuid::now_v7(), Utc::now()).limit(1).build(DbBackend::Sqlite);
+        query.sql = format!("EXPLAIN QUERY PLAN {}", query.sql);
+        let plan = store
+            .pool
+            .read(query, |db, query| Box::pin(explain(db, query)))
+            .await
+            .unwrap();
+        assert!(
+            plan[0].contains("sessions USING INDEX sessions_user_id_id_idx (user_id=? AND id>?)"),
+            "{plan:?}"
+        );
+        assert!(!plan.iter().any(|step| step.contains("ORDER BY")), "{plan:?}");
+    }
 }

@@ -19,9 +19,22 @@ pub struct Model {
     pub password_hash: String,
     /// When the account was registered.
     pub created_at: DateTimeUtc,
+    /// The newest session that there was when all were ended last: that one and every older one is over, whatever its
+    /// own row says. See [`Model::has_ended`].
+    pub sessions_ended_through: Option<Uuid>,
+    /// When that was, for the copy in the cache and the cleanup.
+    pub sessions_ended_at: Option<DateTimeUtc>,
     /// Where the account is signed in.
     #[sea_orm(has_many)]
     pub sessions: HasMany<super::session::Entity>,
+}
+
+impl Model {
+    /// Whether `session` was ended together with all others of the account. Ids ascend from session to session, so this
+    /// compares no clocks (see [`Store::start_session`](super::Store::start_session)).
+    pub fn has_ended(&self, session: Uuid) -> bool {
+        self.sessions_ended_through.is_some_and(|last| session <= last)
+    }
 }
 
 impl ActiveModelBehavior for ActiveModel {}

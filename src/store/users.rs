@@ -4,22 +4,32 @@ use chrono::{DateTime, Utc};
 use sea_orm::{ActiveModelTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, Set};
 use uuid::Uuid;
 
-use super::sessions::{NewSession, insert_session, revoke_sessions_of};
-use super::{Store, StoreError, session, user};
+use super::endings::end_all_sessions;
+use super::sessions::{NewSession, insert_session};
+use super::{Ended, Store, StoreError, session, user};
 
 /// A change of password that is about to be made.
 #[derive(Clone, Debug)]
 pub struct PasswordChange {
-    /// Whose.
-    pub user_id: Uuid,
-    /// The hash that must still be the stored one.
-    pub previous: String,
-    /// The hash to replace it.
+    /// The account as it must still be.
+    pub user: user::Model,
+    /// The hash to replace the stored one.
     pub next: String,
-    /// The one session that does not end.
-    pub kept_session: Uuid,
+    /// The session that takes the place of all others.
+    pub session: NewSession,
     /// The present moment.
     pub now: DateTime<Utc>,
+}
+
+/// A change of password that was made.
+#[derive(Clone, Debug)]
+pub struct PasswordChanged {
+    /// The account as it is now.
+    pub user: user::Model,
+    /// Its only session.
+    pub session: session::Model,
+    /// What was ended.
+    pub ended: Vec<Ended>,
 }
 
 impl Store {
@@ -71,27 +81,25 @@ impl Store {
             .await
     }
 
-    /// Replaces the password hash and ends the other sessions: either both or neither, so that an answer that was lost
-    /// cannot leave somebody signed in with a password that is no longer. Returns the ids of the sessions that were
-    /// live; `None` when the hash is not `previous` any more.
+    /// Replaces the password hash, ends all sessions and begins one: all of it or nothing, so that an answer that was
+    /// lost cannot leave somebody signed in with a password that is no longer. `None` when the account has another hash
+    /// by now.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] when the database is, [`StoreError::Busy`].
-    pub async fn change_password(&self, change: PasswordChange) -> Result<Option<Vec<Uuid>>, StoreError> {
+    pub async fn change_password(&self, change: PasswordChange) -> Result<Option<PasswordChanged>, StoreError> {
         self.pool
             .transaction(change, |db, change| Box::pin(change_password(db, change)))
             .await
     }
 
-    /// The password hash of an account, after any change of it that is under way: the row is locked for a moment, which
-    /// waits for a transaction that has changed it. (SQLite has one writer at a time, and whoever asks has just written.)
+    /// The account, after any change of it that is under way: its row is locked for a moment, which waits for a
+    /// transaction that has changed it. (SQLite has one writer at a time, and whoever asks has just written.)
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] when the database is, [`StoreError::Busy`].
-    pub async fn password_hash_after_changes(&self, id: Uuid) -> Result<Option<String>, StoreError> {
-        self.pool
-            .read(id, |db, id| Box::pin(password_hash_after_changes(db, id)))
-            .await
+    pub async fn user_after_changes(&self, id: Uuid) -> Result<Option<user::Model>, StoreError> {
+        self.pool.read(id, |db, id| Box::pin(user_after_changes(db, id))).await
     }
 }
 
@@ -102,7 +110,7 @@ async fn insert_user_with_session(
 ) -> Result<(user::Model, session::Model), StoreError> {
     let user: user::ActiveModel = user.into();
     let user = user.insert(db).await?;
-    let session = insert_session(db, session).await?;
+    let session = insert_session(db, session.of(&user)).await?;
     Ok((user, session))
 }
 
@@ -111,18 +119,29 @@ async fn user_by_name(db: &impl ConnectionTrait, username_key: String) -> Result
     Ok(query.one(db).await?)
 }
 
-async fn change_password(db: &impl ConnectionTrait, change: PasswordChange) -> Result<Option<Vec<Uuid>>, StoreError> {
-    let PasswordChange { user_id, now, .. } = change;
-    if !replace_password_hash(db, user_id, change.previous, change.next).await? {
+async fn change_password(
+    db: &impl ConnectionTrait,
+    change: PasswordChange,
+) -> Result<Option<PasswordChanged>, StoreError> {
+    let PasswordChange { user, next, now, .. } = change;
+    // First, because it locks the account's row: a session that is begun with the old password is either there already,
+    // for the next statement to see, or will not be.
+    if !replace_password_hash(db, user.id, user.password_hash.clone(), next.clone()).await? {
         return Ok(None);
     }
-    let ended = revoke_sessions_of(db, user_id, Some(change.kept_session), now).await?;
-    Ok(Some(ended))
+    let (ended, last) = end_all_sessions(db, user.id, None, now).await?;
+    let user = user::Model {
+        password_hash: next,
+        sessions_ended_through: last,
+        sessions_ended_at: Some(now),
+        ..user
+    };
+    let session = insert_session(db, change.session.of(&user)).await?;
+    Ok(Some(PasswordChanged { user, session, ended }))
 }
 
-async fn password_hash_after_changes(db: &impl ConnectionTrait, id: Uuid) -> Result<Option<String>, StoreError> {
-    let query = user::Entity::find_by_id(id).lock_shared();
-    Ok(query.one(db).await?.map(|user| user.password_hash))
+async fn user_after_changes(db: &impl ConnectionTrait, id: Uuid) -> Result<Option<user::Model>, StoreError> {
+    Ok(user::Entity::find_by_id(id).lock_shared().one(db).await?)
 }
 
 pub(super) async fn find(db: &impl ConnectionTrait, ids: Vec<Uuid>) -> Result<Vec<(Uuid, user::Model)>, StoreError> {

@@ -176,6 +176,34 @@ describe("the sessions list", () => {
       await onDevice(browser, url, other, { userAgent: phone });
     }));
 
+  it("shows the older ones page by page, and leads the keyboard to them", async () => {
+    const settings = { MAX_SESSIONS_PER_ACCOUNT: "300", ARGON2_MEMORY_KIB: "64", ARGON2_ITERATIONS: "1" };
+    const generous = await startServer(settings);
+    await onDevice(browser, generous.url, async (device) => {
+      const page = await device.newPage();
+      const name = newName();
+      await signUp(page, name);
+      const request = {
+        method: "POST",
+        headers: { "Content-Type": "application/json" },
+        body: JSON.stringify({ username: name, password: PASSWORD }),
+      };
+      for (let signedIn = 0; signedIn < 104; signedIn += 1) {
+        assert.equal((await fetch(`${generous.url}/login`, request)).status, 200);
+      }
+      await page.getByRole("link", { name: "Sessions" }).click();
+      const more = page.getByRole("button", { name: "Show more" });
+      await more.waitFor();
+      assert.equal(await page.getByRole("listitem").count(), 100);
+      await more.press("Enter");
+      await shown(page, "This device");
+      assert.equal(await page.getByRole("listitem").count(), 105);
+      assert.equal(await more.count(), 0);
+      const next = page.getByRole("listitem").nth(100).getByRole("button");
+      assert.ok(await next.evaluate((button) => button === document.activeElement), "the first new one has the focus");
+    });
+  });
+
   it("asks before it signs out everywhere, and Escape means no", () =>
     onDevice(browser, url, async (device) => {
       const page = await device.newPage();

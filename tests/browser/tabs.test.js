@@ -1,7 +1,18 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
-import { heading, newName, onDevice, shown, signIn, signUp, startBrowser, startServer } from "./harness.js";
+import {
+  PASSWORD,
+  heading,
+  newName,
+  onDevice,
+  shown,
+  signIn,
+  signUp,
+  startBrowser,
+  startServer,
+  submit,
+} from "./harness.js";
 
 const { url } = await startServer();
 const browser = await startBrowser();
@@ -106,6 +117,26 @@ for (const [how, tabCount, prepare] of /** @type {const} */ ([
         if (prepare === withoutCourtesies) await second.getByRole("link", { name: "Sessions" }).click();
         await shown(second, "Your session has ended.");
         await heading(second, "Sign in");
+      }));
+
+    it("stay signed in when one of them changes the password", () =>
+      onDevice(browser, url, async (device) => {
+        await prepare(device);
+        const [first, second] = [await device.newPage(), await device.newPage()];
+        const name = newName();
+        await signUp(first, name);
+        await second.goto("/#/sessions");
+        await shown(second, "This device");
+        await first.bringToFront();
+        const passwords = { "Current password": PASSWORD, "New password": "a new horse battery" };
+        await submit(first, passwords, "Change password");
+        await shown(first, "Your password is changed.");
+        await second.bringToFront();
+        await second.getByRole("link", { name: "Account" }).click();
+        await second.getByRole("heading", { name, level: 2 }).waitFor();
+        assert.equal(await second.getByText(/another tab/i).count(), 0);
+        await first.reload();
+        await first.getByRole("heading", { name, level: 2 }).waitFor();
       }));
 
     it("never do as one user what another asked for", () =>

@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 
-use crate::support::{ServerProcess, Storage, TestServer, fresh_database, redis_url};
+use crate::support::{Client, PASSWORD, Proxy, ServerProcess, Storage, TestServer, fresh_database, redis_url};
 
 #[tokio::test]
 async fn two_instances_accept_each_others_sessions_and_endings() {
@@ -34,4 +34,84 @@ async fn instances_that_start_at_the_same_moment_on_an_empty_database_all_come_u
     }))
     .await;
     assert_eq!(statuses, [201; 4]);
+}
+
+/// Two instances, the first of which commits what it ends and never announces it, as if it were killed in between; and a
+/// client of another device of the account, at the second instance, which goes on accepting it.
+async fn untold() -> (TestServer, TestServer, Client, Client) {
+    let told = TestServer::start(Storage::PostgresAndValkey).await;
+    let (proxy, url) = Proxy::before(&redis_url()).await;
+    let untelling = told.another(&[&format!("--redis-url={url}")]).await;
+    let client = told.signed_up("ada").await;
+    let mut other = told.client();
+    other.login("ada", PASSWORD).await;
+    // The first request has the copy in the cache made, within a second; from then on the database is not asked.
+    assert_eq!(client.me().await.status, 200);
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    proxy.cut();
+    (told, untelling, client, other)
+}
+
+/// Finding D4: whoever repeats a request whose answer was lost is told the truth by any instance.
+#[tokio::test]
+async fn signing_out_everywhere_once_more_at_another_instance_ends_what_the_first_did_not_announce() {
+    let (told, untelling, client, other) = untold().await;
+    assert_eq!(client.at(&untelling.url).logout_all().await.status, 200);
+    assert_eq!(other.get("/sessions").await.status, 200, "nobody has heard of it");
+    let mut newer = told.client();
+    newer.login("ada", PASSWORD).await;
+    assert_eq!(client.logout_all().await.status, 200);
+    assert_eq!(
+        (
+            other.get("/sessions").await.status,
+            client.get("/sessions").await.status
+        ),
+        (401, 401)
+    );
+    assert_eq!(newer.me().await.status, 200, "what began since then goes on");
+}
+
+/// Whatever reads the account's row sees it, and then it is announced.
+#[tokio::test]
+async fn a_request_that_meets_an_ending_which_was_not_announced_is_refused_and_announces_it() {
+    let (_told, untelling, client, other) = untold().await;
+    assert_eq!(client.at(&untelling.url).logout_all().await.status, 200);
+    assert_eq!(other.get("/sessions").await.status, 200, "nobody has heard of it");
+    assert_eq!(client.me().await.status, 401);
+    assert_eq!(other.get("/sessions").await.status, 401);
+}
+
+/// Finding D4
+#[tokio::test]
+async fn ending_a_session_once_more_at_another_instance_ends_what_the_first_did_not_announce() {
+    let (_told, untelling, client, other) = untold().await;
+    let id = other.me().await.json()["session_id"].as_str().unwrap().to_owned();
+    assert_eq!(client.at(&untelling.url).end_session(&id).await.status, 200);
+    assert_eq!(other.me().await.status, 200, "nobody has heard of it");
+    assert_eq!(client.end_session(&id).await.assert_problem(404), "no_such_session");
+    assert_eq!(other.me().await.status, 401);
+}
+
+/// Finding D4: the password is not called wrong, and nothing of before is accepted any more.
+#[tokio::test]
+async fn changing_the_password_once_more_at_another_instance_ends_what_the_first_did_not_announce() {
+    let (_told, untelling, mut client, other) = untold().await;
+    assert_eq!(
+        client
+            .at(&untelling.url)
+            .change_password(PASSWORD, "another password")
+            .await
+            .status,
+        200
+    );
+    assert_eq!(other.get("/sessions").await.status, 200, "nobody has heard of it");
+    let again = client.change_password(PASSWORD, "another password").await;
+    assert_eq!(again.assert_problem(401), "invalid_access_token");
+    assert_eq!(
+        (
+            other.get("/sessions").await.status,
+            client.get("/sessions").await.status
+        ),
+        (401, 401)
+    );
 }

@@ -136,8 +136,9 @@ async fn what_an_address_attempts_beyond_its_limit_makes_no_counter_for_the_name
 #[tokio::test]
 async fn more_sign_ins_than_may_wait_are_told_to_come_back() {
     let slow = [
-        "--argon2-memory-kib=65536",
-        "--argon2-iterations=3",
+        // Slow enough for a queue, and fast enough for two to wait for it on a machine that is busy.
+        "--argon2-memory-kib=32768",
+        "--argon2-iterations=2",
         "--password-hash-concurrency=1",
         "--password-hash-queue=2",
     ];

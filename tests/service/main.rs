@@ -23,6 +23,7 @@ mod instances;
 mod interruptions;
 mod limits;
 mod logs;
+mod many_sessions;
 mod metrics;
 mod migrations;
 mod observability;

@@ -25,6 +25,7 @@ async fn every_log_line_is_json_with_the_request_id_and_no_line_holds_a_secret()
     let user_id = client.me().await.json()["id"].as_str().unwrap().to_owned();
     client.login("ada", "a wrong password").await;
     client.login("a-password-typed-here", PASSWORD).await;
+    let before = (client.cookie.clone().unwrap(), client.access_token.clone().unwrap());
     client.change_password(PASSWORD, "another password").await;
     client
         .post_bytes(
@@ -43,6 +44,8 @@ async fn every_log_line_is_json_with_the_request_id_and_no_line_holds_a_secret()
         client.cookie.clone().unwrap(),
         first,
         client.access_token.clone().unwrap(),
+        before.0,
+        before.1,
     ];
     let secrets = tokens
         .iter()

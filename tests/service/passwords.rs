@@ -42,7 +42,7 @@ async fn a_password_is_one_however_its_characters_are_composed(server: TestServe
 
 /// F9: a 500 showed which accounts exist.
 async fn a_stored_hash_of_another_kind_is_answered_as_an_unknown_name(server: TestServer) {
-    let client = server.signed_up("ada").await;
+    let mut client = server.signed_up("ada").await;
     let unknown = server.client().login("nobody", PASSWORD).await;
     let database = server.database().await;
     for hash in [

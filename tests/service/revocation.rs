@@ -10,7 +10,8 @@ on_both_storages! {
     logging_out_works_with_an_expired_access_token_and_twice,
     ending_one_session_signs_that_device_out,
     nobody_can_end_a_session_of_somebody_else,
-    changing_the_password_ends_all_other_sessions,
+    changing_the_password_ends_all_sessions_and_begins_a_new_one,
+    copies_of_the_tokens_of_the_session_that_changes_the_password_are_worthless,
     a_wrong_current_password_changes_nothing,
     the_list_of_sessions_shows_where_the_account_is_signed_in,
     every_way_to_end_a_session_is_told_to_the_cache,
@@ -85,19 +86,41 @@ async fn nobody_can_end_a_session_of_somebody_else(server: TestServer) {
     assert_eq!(ada.me().await.status, 200);
 }
 
-async fn changing_the_password_ends_all_other_sessions(server: TestServer) {
+/// OWASP ASVS 7.4.3
+async fn changing_the_password_ends_all_sessions_and_begins_a_new_one(server: TestServer) {
     let mut phone = server.signed_up("ada").await;
     let mut laptop = server.client();
     laptop.login("ada", PASSWORD).await;
-    assert_eq!(phone.change_password(PASSWORD, "another password").await.status, 200);
+    let answer = phone.change_password(PASSWORD, "another password").await;
+    assert_eq!(
+        (answer.status, &answer.json()["message"]),
+        (200, &"password changed".into())
+    );
     assert_eq!((laptop.me().await.status, laptop.refresh().await.status), (401, 401));
     assert_eq!((phone.me().await.status, phone.refresh().await.status), (200, 200));
+    assert_eq!(phone.sessions().await.len(), 1);
     assert_eq!(laptop.login("ada", PASSWORD).await.status, 401);
     assert_eq!(laptop.login("ada", "another password").await.status, 200);
 }
 
+/// A thief who was the reason to change it is out, and cannot end the new session either (finding F5; OWASP ASVS 7.2.4).
+async fn copies_of_the_tokens_of_the_session_that_changes_the_password_are_worthless(server: TestServer) {
+    let mut owner = server.signed_up("ada").await;
+    let (mut thief, before) = (owner.clone(), owner.cookie.clone().unwrap());
+    assert_eq!(owner.refresh().await.status, 200);
+    let mut other_thief = owner.clone();
+    assert_eq!(owner.change_password(PASSWORD, "another password").await.status, 200);
+    for thief in [&mut thief, &mut other_thief] {
+        assert_eq!(thief.me().await.assert_problem(401), "invalid_access_token");
+        assert_eq!(thief.refresh().await.assert_problem(401), "session_ended");
+    }
+    server.step_seconds(31);
+    assert_eq!(owner.refresh_with(&before).await.assert_problem(401), "session_ended");
+    assert_eq!((owner.me().await.status, owner.refresh().await.status), (200, 200));
+}
+
 async fn a_wrong_current_password_changes_nothing(server: TestServer) {
-    let client = server.signed_up("ada").await;
+    let mut client = server.signed_up("ada").await;
     let answer = client.change_password("not the password", "another password").await;
     assert_eq!(answer.assert_problem(403), "wrong_password");
     assert_eq!(server.client().login("ada", PASSWORD).await.status, 200);
@@ -124,7 +147,7 @@ async fn the_list_of_sessions_shows_where_the_account_is_signed_in(server: TestS
 
 /// R10: a new server asks the database until its copy in the cache is whole, and only the cache from then on.
 async fn every_way_to_end_a_session_is_told_to_the_cache(server: TestServer) {
-    let ada = server.signed_up("ada").await;
+    let mut ada = server.signed_up("ada").await;
     assert_eq!(ada.me().await.status, 200);
     tokio::time::sleep(Duration::from_millis(2500)).await;
 

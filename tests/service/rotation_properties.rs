@@ -9,7 +9,7 @@ use slipway::auth::{Auth, AuthError, Device, GRACE_WINDOW, Identity, Password, U
 use slipway::cache::{Cache, MemoryCache};
 use slipway::clock::Clock;
 use slipway::config::{Config, DatabaseConfig, DatabaseUrl, Options};
-use slipway::store;
+use slipway::store::{self, session};
 use slipway::telemetry::Metrics;
 
 #[derive(Clone, Debug)]
@@ -26,6 +26,10 @@ enum Step {
         age: usize,
     },
     LogoutAll,
+    /// Begins a new session in the place of this one, if this one lives.
+    ChangePassword,
+    /// Refresh with a token of a session that was replaced like that.
+    RefreshReplaced,
     /// Use the newest access token.
     Authenticate,
     /// Move the clock; backwards, too, as a clock that is corrected does.
@@ -42,6 +46,8 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (2_usize..5).prop_map(|times| Step::RefreshAtOnce { times }),
         1 => (0_usize..3).prop_map(|age| Step::Logout { age }),
         1 => Just(Step::LogoutAll),
+        2 => Just(Step::ChangePassword),
+        2 => Just(Step::RefreshReplaced),
         6 => Just(Step::Authenticate),
         6 => prop_oneof![
             Just(1_i64), Just(5), Just(30), Just(31), Just(600), Just(-3), Just(86_400 * 10), Just(86_400 * 15)
@@ -71,6 +77,18 @@ enum Expected {
 }
 
 impl Model {
+    /// Of a session that has just begun.
+    fn of(session: &session::Model) -> Self {
+        Self {
+            generation: 0,
+            replaced_at: Vec::new(),
+            run: (0, session.created_at),
+            expires_at: session.expires_at,
+            absolute_expires_at: session.absolute_expires_at,
+            revoked: false,
+        }
+    }
+
     fn is_recent(&self, moment: DateTime<Utc>, now: DateTime<Utc>) -> bool {
         (now - moment).abs() <= GRACE_WINDOW
     }
@@ -109,8 +127,14 @@ struct World {
     model: Model,
     /// The token of each generation.
     tokens: Vec<String>,
+    /// The last tokens of sessions that were replaced.
+    replaced: Vec<(String, String)>,
     access_token: String,
     identity: Identity,
+}
+
+fn password() -> Password {
+    Password::try_from("correct horse".to_owned()).unwrap()
 }
 
 impl World {
@@ -135,23 +159,16 @@ impl World {
         let metrics = Arc::new(Metrics::default());
         let auth = Auth::new(&config, clock.clone(), store, Cache::Memory(cache.clone()), metrics);
         let name = Username::try_from(format!("user-{}", uuid::Uuid::now_v7().simple())).unwrap();
-        let password = Password::try_from("correct horse".to_owned()).unwrap();
-        let signed_in = auth.register(&name, &password, &Device::default()).await.unwrap();
+        let signed_in = auth.register(&name, &password(), &Device::default()).await.unwrap();
         let identity = auth.authenticate(&signed_in.access_token).await.unwrap();
         Self {
             auth,
             clock,
             cache,
             idle: config.sessions.idle,
-            model: Model {
-                generation: 0,
-                replaced_at: Vec::new(),
-                run: (0, signed_in.session.created_at),
-                expires_at: signed_in.session.expires_at,
-                absolute_expires_at: signed_in.session.absolute_expires_at,
-                revoked: false,
-            },
+            model: Model::of(&signed_in.session),
             tokens: vec![signed_in.refresh_token],
+            replaced: Vec::new(),
             access_token: signed_in.access_token,
             identity,
         }
@@ -197,6 +214,18 @@ impl World {
                 self.auth.logout_all(&self.identity).await.unwrap();
                 self.model.revoked = true;
             }
+            Step::ChangePassword => self.change_password().await,
+            Step::RefreshReplaced => {
+                let Some((refresh_token, access_token)) = self.replaced.last() else {
+                    return;
+                };
+                let refreshed = self.auth.refresh(Some(refresh_token), None).await;
+                assert!(
+                    matches!(refreshed, Err(AuthError::InvalidRefreshToken)),
+                    "{refreshed:?}"
+                );
+                assert!(self.auth.authenticate(access_token).await.is_err());
+            }
             Step::Authenticate => {
                 let is_accepted = self.auth.authenticate(&self.access_token).await.is_ok();
                 let is_current = self.identity.expires_at > self.clock.now();
@@ -205,6 +234,23 @@ impl World {
             Step::Clock { seconds } => self.clock.step(TimeDelta::seconds(*seconds)),
             Step::LoseCache => self.cache.clear(),
         }
+    }
+
+    async fn change_password(&mut self) {
+        let Ok(identity) = self.auth.authenticate(&self.access_token).await else {
+            return;
+        };
+        let (password, device) = (password(), Device::default());
+        let changed = self
+            .auth
+            .change_password(&identity, &password, &password, &device)
+            .await
+            .unwrap();
+        let access_token = std::mem::replace(&mut self.access_token, changed.access_token);
+        let tokens = std::mem::replace(&mut self.tokens, vec![changed.refresh_token]);
+        self.replaced.push((tokens.last().unwrap().clone(), access_token));
+        self.identity = self.auth.authenticate(&self.access_token).await.unwrap();
+        self.model = Model::of(&changed.session);
     }
 
     fn compare(&mut self, expected: &Expected, result: Result<slipway::auth::SignedIn, AuthError>) {

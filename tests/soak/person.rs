@@ -308,10 +308,19 @@ impl Person {
             .insist("change password", || client.try_post("/password", &body))
             .await;
         match (told.answer.status, told.in_doubt_since) {
-            // Refused the second time: the first time changed it. Then it has ended the other sessions, too.
-            (200, _) | (403, Some(_)) => {
+            (200, _) => {
                 self.account.password = new;
+                self.begin_session(told.answer).await;
+                let number = self.account.sessions.len() - 1;
+                self.account.sessions.swap(0, number);
                 for number in 1..self.account.sessions.len() {
+                    self.ended(number).await;
+                }
+            }
+            // Refused the second time: the first time changed it, and whoever lost that answer signs in again.
+            (401 | 403, Some(_)) => {
+                self.account.password = new;
+                for number in 0..self.account.sessions.len() {
                     self.ended(number).await;
                 }
             }

@@ -3,7 +3,7 @@
 import { call } from "../api.js";
 import { h } from "../dom.js";
 import { ago, dateAndTime } from "../format.js";
-import { signOut } from "../session.js";
+import { sessionReplaced, signOut } from "../session.js";
 import { actionButton, field, form, loaded, notify } from "../ui.js";
 
 /** @param {AbortSignal} signal */
@@ -53,7 +53,7 @@ function passwordForm() {
     "Change password",
     "Changing the password…",
     async ({ current_password = "", new_password = "" }, form) => {
-      await call("post", "/password", { body: { current_password, new_password } });
+      await sessionReplaced(await call("post", "/password", { body: { current_password, new_password } }));
       form.reset();
       notify("Your password is changed. All other devices were signed out.");
     },

@@ -1,12 +1,13 @@
 /** Where the account is signed in, and the ways to end that. */
 
-import { call } from "../api.js";
+import { call, sessionsPage } from "../api.js";
 import { h } from "../dom.js";
 import { ago, dateAndTime, deviceName } from "../format.js";
 import { sessionEnded, signOut } from "../session.js";
 import { actionButton, confirmed, loaded, notify } from "../ui.js";
 
 /** @typedef {import("../api-types").Schemas["Session"]} Session */
+/** @typedef {Awaited<ReturnType<typeof sessionsPage>>} Page */
 
 /** @param {AbortSignal} signal */
 export function sessionsView(signal) {
@@ -20,14 +21,33 @@ export function sessionsView(signal) {
       actionButton("Sign out everywhere", "Signing out…", signOutEverywhere, { class: "danger" }, askFirst),
     ),
     h("p", { class: "muted" }, "Every browser and program that is signed in to your account."),
-    loaded(signal, "Loading your sessions…", () => call("get", "/sessions", { signal }), list),
+    loaded(signal, "Loading your sessions…", () => sessionsPage(signal), (page) => list(signal, page)),
   );
 }
 
-/** @param {Session[]} sessions */
-function list(sessions) {
-  const thisDeviceFirst = sessions.toSorted((a, b) => Number(b.current) - Number(a.current));
-  return h("ul", { class: "sessions" }, ...thisDeviceFirst.map(item));
+/**
+ * A page, and a button for the next one.
+ *
+ * @param {AbortSignal} signal
+ * @param {Page} first
+ */
+function list(signal, first) {
+  const entries = h("ul", { class: "sessions" });
+  const more = h("div", {});
+  /** @param {Page} page */
+  const show = ({ sessions, next }) => {
+    const thisDeviceFirst = sessions.toSorted((a, b) => Number(b.current) - Number(a.current));
+    const items = thisDeviceFirst.map(item);
+    // The button that may have the focus is about to go.
+    const isWaitedFor = more.contains(document.activeElement);
+    entries.append(...items);
+    more.replaceChildren(...(next ? [actionButton("Show more", "Loading…", () => showNext(next))] : []));
+    if (isWaitedFor) items[0]?.querySelector("button")?.focus();
+  };
+  /** @param {string} cursor */
+  const showNext = async (cursor) => show(await sessionsPage(signal, cursor));
+  show(first);
+  return h("div", { class: "stack" }, entries, more);
 }
 
 /** @param {Session} session */

@@ -85,7 +85,7 @@ async fn an_idle_server_notices_connections_that_carry_nothing_any_more_by_itsel
 #[tokio::test]
 async fn a_restart_of_the_database_between_requests_is_noticed_by_none() {
     let server = TestServer::start(Storage::PostgresAndValkey).await;
-    let client = server.signed_up("ada").await;
+    let mut client = server.signed_up("ada").await;
     let db = server.database().await;
     for _ in 0..5 {
         assert_eq!(statuses_of_many_sign_ins(&client).await, [200; 12]);

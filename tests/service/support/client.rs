@@ -120,9 +120,10 @@ impl Client {
         self.send(Method::POST, "/logout-all").await
     }
 
-    pub(crate) async fn change_password(&self, current: &str, new: &str) -> Answer {
+    pub(crate) async fn change_password(&mut self, current: &str, new: &str) -> Answer {
         let change = json!({"current_password": current, "new_password": new});
-        self.post("/password", &change).await
+        let answer = self.post("/password", &change).await;
+        self.keep(answer)
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
