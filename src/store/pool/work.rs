@@ -69,17 +69,19 @@ impl Pool {
         W: for<'c> Fn(&'c Connection, I) -> Working<'c, T>,
     {
         let limit = deadline.min(Instant::now() + ATTEMPT_LIMIT);
-        let (result, verdict) = match timeout_at(limit, execute(&lease.connection, kind, input, work)).await {
+        let executed = timeout_at(limit, execute(&lease.connection, kind, input, work)).await;
+        let kind = if lease.connection.is_shared() {
+            Kind::Transaction
+        } else {
+            kind
+        };
+        let progress = lease.connection.progress();
+        let (result, verdict) = match executed {
             Ok(result) => {
                 let is_young = lease.connection.opened.elapsed() < YOUNG;
-                let kind = if lease.connection.is_shared() {
-                    Kind::Transaction
-                } else {
-                    kind
-                };
-                (result, verdict(kind, lease.connection.progress(), is_young))
+                (result, verdict(kind, progress, is_young))
             }
-            Err(_) => (Err(took_too_long(ATTEMPT_LIMIT)), SILENT),
+            Err(_) => (Err(took_too_long(ATTEMPT_LIMIT)), verdict_on_silence(kind, progress)),
         };
         if let Some(suspicion) = verdict.others {
             self.slots.suspect(suspicion);
@@ -162,20 +164,28 @@ where
     Err(error)
 }
 
-/// No answer at all. Nobody knows what became of the work.
-const SILENT: Verdict = Verdict {
-    close: Some(Closed::Silent),
-    others: Some(Suspicion::Replace),
-    repeat: false,
-};
+/// No answer at all, not even that the statement was cancelled: the server is gone, or the way to it. A new connection may
+/// lead to another one.
+fn verdict_on_silence(kind: Kind, progress: Progress) -> Verdict {
+    Verdict {
+        close: Some(Closed::Silent),
+        others: Some(Suspicion::Replace),
+        // The statement without an answer may have been executed, but not committed unless it does that by itself.
+        repeat: kind != Kind::Write && is_untouched(kind, progress),
+    }
+}
 
-fn verdict(kind: Kind, progress: Progress, is_young: bool) -> Verdict {
-    // Whether the work has had no effect, provided that the statement that failed had none.
-    let is_untouched = match kind {
+/// Whether the work has had no effect, provided that the statement that failed had none.
+fn is_untouched(kind: Kind, progress: Progress) -> bool {
+    match kind {
         Kind::Read => true,
         Kind::Write => !progress.executed,
         Kind::Transaction => !progress.committing,
-    };
+    }
+}
+
+fn verdict(kind: Kind, progress: Progress, is_young: bool) -> Verdict {
+    let is_untouched = is_untouched(kind, progress);
     let (close, others, repeat) = match progress.fault {
         None => (None, None, false),
         // The statement that failed may have been executed, but not committed unless it does that by itself.
@@ -262,6 +272,25 @@ mod tests {
             assert!(!verdict(Kind::Write, executed, false).repeat, "{fault:?}");
         }
         assert!(!verdict(Kind::Write, failed_with(Fault::Lost), false).repeat);
+    }
+
+    /// D1: a fail-over in which the old server vanishes costs those who only read nothing but time.
+    #[test]
+    fn after_silence_what_may_have_had_an_effect_is_not_repeated_and_the_rest_is() {
+        let silent = Progress {
+            is_idle: false,
+            fault: None,
+            ..failed_with(Fault::Lost)
+        };
+        let committing = Progress {
+            committing: true,
+            executed: true,
+            ..silent
+        };
+        assert!(verdict_on_silence(Kind::Read, silent).repeat);
+        assert!(verdict_on_silence(Kind::Transaction, silent).repeat);
+        assert!(!verdict_on_silence(Kind::Transaction, committing).repeat);
+        assert!(!verdict_on_silence(Kind::Write, silent).repeat);
     }
 
     #[test]

@@ -69,7 +69,8 @@ async fn a_busy_server_leaves_connections_that_carry_nothing_any_more_for_new_on
     assert_eq!(statuses_of_many_sign_ins(&client).await, [200; 12]);
 }
 
-/// The same for a server that was idle: the first request finds out, and is served.
+/// The same for a server that was idle: the first request finds out, and is served; at once if it finds a connection that
+/// nothing used within the last second, and else, as this one may, when the attempt of its first query has had its time.
 #[tokio::test]
 async fn an_idle_server_notices_connections_that_carry_nothing_any_more_by_itself() {
     let (server, proxy) = behind_a_proxy(&fresh_database().await).await;
