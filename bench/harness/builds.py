@@ -1,9 +1,7 @@
 """The programs that are measured, built from the checkout."""
 
 import os
-import shutil
 import subprocess
-import sys
 from functools import cache
 from pathlib import Path
 
@@ -24,21 +22,17 @@ def slipway() -> Path:
 
 @cache
 def tool(package: str) -> Path:
-    """A program of bench/Cargo.toml."""
-    cargo(ROOT / "bench", "build", "--release", "--package", package, "--target-dir", str(TARGET))
-    return TARGET / "release" / package
+    """A program of bench/Cargo.toml; as a debug build if BENCH_PROFILE=dev says so, for tests that measure nothing."""
+    profile = os.environ.get("BENCH_PROFILE", "release")
+    cargo(ROOT / "bench", "build", "--profile", profile, "--package", package, "--target-dir", str(TARGET))
+    return TARGET / {"dev": "debug"}.get(profile, profile) / package
 
 
 @cache
 def fastapi_python() -> Path:
     """The Python that has what the FastAPI peer needs."""
-    environment, requirements = TARGET / "fastapi", FASTAPI / "requirements.txt"
-    installed = environment / "installed.txt"
-    if not installed.exists() or installed.read_text() != requirements.read_text():
-        run([sys.executable, "-m", "venv", "--clear", str(environment)])
-        pip = [str(environment / "bin/python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        run([*pip, "--requirement", str(requirements)])
-        shutil.copy(requirements, installed)
+    environment = TARGET / "fastapi"
+    run([str(ROOT / "tests/virtualenv"), str(environment), str(FASTAPI / "requirements.txt")])
     return environment / "bin/python"
 
 
