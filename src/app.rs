@@ -13,6 +13,7 @@ use crate::api;
 use crate::auth::{Auth, GRACE_WINDOW};
 use crate::cache::Cache;
 use crate::clock::Clock;
+use crate::common_clock;
 use crate::config::{Config, ConfigError};
 use crate::draining::Draining;
 use crate::http::{Peer, Pipeline, REQUEST_DEADLINE, Routes};
@@ -46,7 +47,6 @@ pub struct App {
     draining: Draining,
     drain: Duration,
     store: Store,
-    auth: Auth,
     stop: CancellationToken,
     connections: TaskTracker,
     tasks: Tasks,
@@ -65,13 +65,15 @@ impl App {
             Some(listen) => Some(Listener::bind("METRICS_LISTEN", listen).await?),
             None => None,
         };
-        let store = open_store(config).await?;
+        let store = open_store(config, &clock).await?;
         let metrics = Arc::new(Metrics::default());
         let cache = Cache::open(&config.cache, &clock, &metrics);
         let cache = cache.map_err(|error| ConfigError(format!("REDIS_URL cannot be used: {error}")))?;
 
         let pool = store.clone();
         metrics.watch_database_pool(move || pool.pool_status());
+        let watched = clock.clone();
+        metrics.watch_clock(move || watched.machine_is_ahead_by());
         let draining = Draining::default();
         let auth = Auth::new(
             config,
@@ -82,8 +84,12 @@ impl App {
         );
         let tasks = Tasks::new(Arc::clone(&metrics));
         auth.maintain(&tasks);
+        let (followed, source) = (clock.clone(), store.clone());
+        tasks.spawn("common_clock", move |stop| {
+            common_clock::follow(followed.clone(), source.clone(), stop)
+        });
         let state = Arc::new(api::State {
-            auth: auth.clone(),
+            auth,
             clock,
             store: store.clone(),
             cache,
@@ -108,7 +114,6 @@ impl App {
             draining,
             drain: config.drain,
             store,
-            auth,
             stop: CancellationToken::new(),
             connections: TaskTracker::new(),
             tasks,
@@ -173,10 +178,7 @@ impl App {
             );
         }
         self.tasks.stop(deadlines.rest_ends()).await;
-        let rest = || deadlines.rest_ends().saturating_duration_since(Instant::now());
-        // Half of it, so that the other half is left for the database.
-        self.auth.tell_what_is_untold(rest() / 2).await;
-        let patience = rest();
+        let patience = deadlines.rest_ends().saturating_duration_since(Instant::now());
         if timeout_at(deadlines.rest_ends(), self.store.close(patience))
             .await
             .is_err()
@@ -188,11 +190,11 @@ impl App {
 }
 
 /// Opens and migrates the database, with as much patience as the configuration has.
-async fn open_store(config: &Config) -> Result<Store, ConfigError> {
+async fn open_store(config: &Config, clock: &Clock) -> Result<Store, ConfigError> {
     let give_up_at = Instant::now() + config.startup_patience;
     let mut last_said = String::new();
     loop {
-        let error = match connect_and_migrate(config).await {
+        let error = match connect_and_migrate(config, clock).await {
             Ok(store) => return Ok(store),
             Err(error) => error,
         };
@@ -210,8 +212,9 @@ async fn open_store(config: &Config) -> Result<Store, ConfigError> {
     }
 }
 
-async fn connect_and_migrate(config: &Config) -> Result<Store, StoreError> {
+async fn connect_and_migrate(config: &Config, clock: &Clock) -> Result<Store, StoreError> {
     let store = store::connect(&config.database).await?;
     store::migrate(&store).await?;
+    common_clock::follow_once(clock, &store).await?;
     Ok(store)
 }

@@ -13,6 +13,7 @@ pub mod app;
 pub mod auth;
 pub mod cache;
 pub mod clock;
+pub mod common_clock;
 pub mod config;
 pub mod console;
 pub mod container;

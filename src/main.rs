@@ -98,7 +98,7 @@ async fn serve(options: &Options, logs: &LogOutput) -> Result<(), ConfigError> {
     let mut signals = signals.map_err(|error| ConfigError(format!("cannot catch signals: {error}")))?;
     let config = Config::from_options(options)?;
     let app = tokio::select! {
-        app = App::start(&config, Clock::System) => app?,
+        app = App::start(&config, Clock::system()) => app?,
         signal = signals.next() => {
             tracing::info!(signal, "stopped before the database answered");
             return Ok(());

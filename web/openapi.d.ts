@@ -289,6 +289,11 @@ export interface components {
             count: number;
         };
         /**
+         * @description Whether the machine's clock is that of the database, within 30 s. The server goes by the database's.
+         * @enum {string}
+         */
+        ClockStatus: "ok" | "off";
+        /**
          * Credentials
          * @description A name and a password.
          */
@@ -427,13 +432,15 @@ export interface components {
          *       "dependencies": {
          *         "database": "ok",
          *         "cache": "ok"
-         *       }
+         *       },
+         *       "clock": "ok"
          *     }
          */
         Readiness: {
             /** @description `ready` */
             status: string;
             dependencies: components["schemas"]["Dependencies"];
+            clock: components["schemas"]["ClockStatus"];
         };
         /**
          * Registered

@@ -13,6 +13,7 @@ use tokio::time::timeout;
 
 use super::errors::documented_errors;
 use super::{State, Tag};
+use crate::common_clock;
 use crate::problem::Problem;
 
 /// How long each dependency may take to answer; a probe must be told before it gives up itself.
@@ -35,6 +36,15 @@ struct Readiness {
     /// `ready`
     status: String,
     dependencies: Dependencies,
+    clock: ClockStatus,
+}
+
+/// Whether the machine's clock is that of the database, within 30 s. The server goes by the database's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[oai(rename_all = "lowercase")]
+enum ClockStatus {
+    Ok,
+    Off,
 }
 
 /// What the server depends on.
@@ -102,8 +112,16 @@ impl StatusApi {
         if (database, cache) != (DependencyStatus::Ok, DependencyStatus::Ok) {
             return Err(not_ready(&dependencies).into());
         }
-        let status = "ready".to_owned();
-        Ok(ReadyResponse::Ready(Json(Readiness { status, dependencies })))
+        let clock = if common_clock::is_off(&state.clock) {
+            ClockStatus::Off
+        } else {
+            ClockStatus::Ok
+        };
+        Ok(ReadyResponse::Ready(Json(Readiness {
+            status: "ready".to_owned(),
+            dependencies,
+            clock,
+        })))
     }
 }
 
@@ -153,6 +171,7 @@ impl Example for Readiness {
                 database: DependencyStatus::Ok,
                 cache: DependencyStatus::Ok,
             },
+            clock: ClockStatus::Ok,
         }
     }
 }

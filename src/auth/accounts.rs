@@ -190,6 +190,7 @@ impl Auth {
         let now = self.clock.now();
         let absolute_expires_at = now + self.session_life.lifetime;
         NewSession {
+            id: self.session_ids.next(now),
             created_at: now,
             expires_at: absolute_expires_at.min(now + self.session_life.idle),
             absolute_expires_at,

@@ -121,6 +121,7 @@ mod tests {
             let now = self.clock.now();
             for _ in 0..count {
                 let session = NewSession {
+                    id: self.auth.session_ids.next(now),
                     created_at: now,
                     expires_at: now + TimeDelta::minutes(1),
                     absolute_expires_at: now + TimeDelta::minutes(1),

@@ -11,11 +11,11 @@ mod password;
 mod rate_limit;
 mod refresh_token;
 mod revocation;
+mod session_ids;
 mod sessions;
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use tokio::sync::Notify;
@@ -38,6 +38,7 @@ use password::PasswordHasher;
 use rate_limit::{Attempt, RateLimiter};
 use refresh_token::RefreshTokens;
 use revocation::Revocations;
+use session_ids::SessionIds;
 
 /// Everything the API can ask about accounts and sessions. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -50,6 +51,7 @@ pub struct Auth {
     refresh_tokens: RefreshTokens,
     revocations: Revocations,
     rate_limiter: RateLimiter,
+    session_ids: SessionIds,
     session_life: SessionConfig,
     /// Wakes the task that deletes ended sessions.
     cleanup_due: Arc<Notify>,
@@ -97,6 +99,7 @@ impl Auth {
             refresh_tokens: RefreshTokens::new(&config.tokens),
             revocations: Revocations::new(clock.clone(), store.clone(), cache.clone(), Arc::clone(&metrics)),
             rate_limiter: RateLimiter::new(config.rate_limits, cache, clock.clone()),
+            session_ids: SessionIds::default(),
             session_life: config.sessions,
             cleanup_due: Arc::default(),
             clock,
@@ -127,11 +130,11 @@ impl Auth {
         Ok(identity)
     }
 
-    /// Begins what has to be done in the background: revocations that the cache missed are told again, ended sessions are
+    /// Begins what has to be done in the background: the database is looked at for sessions that were ended, and those are
     /// deleted.
     pub fn maintain(&self, tasks: &Tasks) {
         let revocations = self.revocations.clone();
-        tasks.spawn("revocation_repair", move |stop| {
+        tasks.spawn("revocation_looks", move |stop| {
             let revocations = revocations.clone();
             async move { revocations.maintain(stop).await }
         });
@@ -140,12 +143,6 @@ impl Auth {
             let auth = auth.clone();
             async move { auth.delete_ended_sessions(stop).await }
         });
-    }
-
-    /// Tells the cache of ended sessions that it missed, for at most this time. The last thing before a stop closes the
-    /// database, after the last request.
-    pub async fn tell_what_is_untold(&self, within: Duration) {
-        self.revocations.tell_what_is_untold(within).await;
     }
 
     fn tokens_for(&self, user: user::Model, session: session::Model) -> SignedIn {

@@ -1,43 +1,42 @@
 //! Which sessions were ended while their access tokens are still valid.
 //!
-//! The database knows; the cache holds a copy of the last minutes, so that a request costs no query: a mark for each session
-//! that was ended by itself, and one for each account that has ended all it had, about which the database is asked. An
-//! instance trusts the copy while it knows that nothing is missing from it:
-//! - A cache that was emptied has lost the copy's own mark, too.
-//! - One that was restarted from a snapshot, or is a replica that took over, may have lost the last revocations and kept
-//!   that mark. Both cost the connection, so each new connection counts as a miss.
-//! - A revocation that could not be told, by an instance that is perhaps gone by now, is missing whatever the mark says, so
-//!   each start counts as one, too.
+//! The database knows. Every instance looks there every [`LOOK_EVERY`] for what was ended since its last look, and
+//! remembers it, so that a request costs no query. What it knows is trusted until [`FRESH_FOR`] after the look began; then,
+//! and whenever it is in doubt, the database is asked for each request. So no instance accepts an access token for longer
+//! than that after its session was ended, whatever happens to the cache.
 //!
-//! After a miss the copy is made again from the database, which is asked until then, and while the cache is away.
+//! The cache only makes it faster: it holds a mark for each session that was ended by itself and one for each account that
+//! ended all it had, and an instance that was told so refuses them at once. A cache that is away, or at the other end of a
+//! new connection (it may have been emptied, or be a replica that took over), puts what is known in doubt.
 
-use std::slice;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use chrono::TimeDelta;
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{ACCESS_TOKEN_LIFETIME, Identity};
-use crate::cache::Cache;
+use crate::cache::{Cache, MemoryCache};
 use crate::clock::Clock;
 use crate::store::{Ended, Store, StoreError};
 use crate::telemetry::{CacheLookup, Metrics};
 
-/// The mark that says that the copy in the cache is whole.
-const COPY_IS_WHOLE: &str = "revoked:whole";
-/// It expires so that a prefix that nobody uses any more leaves nothing; the next copy is a few queries.
-const WHOLE_FOR: Duration = Duration::from_secs(24 * 60 * 60);
-/// Rows that are read at a time for a copy: some 200 KB of ids.
+/// How often the database is looked at: two queries of an index, which mostly find nothing.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// How long a look is trusted, from its beginning: the bound that README states. A look may fail and still nothing changes.
+const FRESH_FOR: Duration = Duration::from_secs(5);
+/// The pause after a look that was asked for by doubt, so that a database that fails is not asked all the time.
+const LEAST_PAUSE: Duration = Duration::from_millis(100);
+/// How far a look goes back behind the beginning of the one before: a session's end carries the moment at which it was asked
+/// for, and is seen when it is committed, after the 10 s of a request at most.
+const OVERLAP: TimeDelta = TimeDelta::seconds(60);
+/// Rows that are read at a time: some 200 KB of ids.
 const PAGE: u64 = 10_000;
-/// How often a copy that missed a revocation is made again until that works.
-const REPAIR_EVERY: Duration = Duration::from_secs(1);
-/// The same while the server stops and has no second to wait for the next attempt.
-const REPAIR_EVERY_AT_STOP: Duration = Duration::from_millis(100);
-/// Clocks of instances and databases differ a little.
+/// Clocks of instances, which follow the database's, differ a little.
 const CLOCK_SKEW: TimeDelta = TimeDelta::seconds(30);
 
 /// Tells and asks which sessions were ended. Clones share their state.
@@ -47,18 +46,30 @@ pub(super) struct Revocations {
     store: Store,
     cache: Cache,
     metrics: Arc<Metrics>,
-    repairs: Arc<Repairs>,
+    known: Arc<Known>,
 }
 
-/// Whether the copy must be made again. Misses are counted, so that one during a repair is not taken for repaired by it.
+/// What this instance knows by itself.
 #[derive(Debug)]
-struct Repairs {
-    missed: AtomicU64,
-    repaired: AtomicU64,
+struct Known {
+    ended: MemoryCache,
+    last_look: Mutex<Option<Look>>,
+    /// Counted, so that one that comes up during a look is not taken for settled by it.
+    doubts: AtomicU64,
+    look_is_wanted: Notify,
 }
 
-/// A revocation under way. Unless it ends in [`Announcement::make`] and the cache takes part, the copy counts as
-/// incomplete: after an error, or when the client went away, nobody knows what the database did.
+/// A look at the database, as things were when it began.
+#[derive(Clone, Copy, Debug)]
+struct Look {
+    begun: Instant,
+    at: DateTime<Utc>,
+    doubts: u64,
+    connections: u64,
+}
+
+/// An ending under way. Unless it comes to [`Announcement::make`], after an error or when the client went away, nobody
+/// knows what the database did, and what is known is in doubt.
 pub(super) struct Announcement<'a> {
     revocations: &'a Revocations,
     is_made: bool,
@@ -68,50 +79,58 @@ impl Announcement<'_> {
     /// Tells all instances that these, as the database has it, are over.
     pub(super) async fn make(mut self, ended: &[Ended]) {
         let keys: Vec<String> = ended.iter().copied().map(key).collect();
-        self.is_made = self.revocations.cache.mark(&keys, lifetime()).await.is_ok();
+        self.is_made = self.revocations.known.ended.mark(&keys, lifetime()).is_ok();
+        // The others find it in the database, if not here.
+        let _ = self.revocations.cache.mark(&keys, lifetime()).await;
     }
 }
 
 impl Drop for Announcement<'_> {
     fn drop(&mut self) {
         if !self.is_made {
-            self.revocations.repairs.miss();
+            self.revocations.known.doubt();
         }
     }
 }
 
-impl Repairs {
-    /// At the start: nobody knows what was missed before.
-    fn due_at_once() -> Self {
-        Self {
-            missed: AtomicU64::new(1),
-            repaired: AtomicU64::new(0),
-        }
+impl Known {
+    fn doubt(&self) {
+        self.doubts.fetch_add(1, Ordering::AcqRel);
+        self.look_is_wanted.notify_one();
     }
 
-    fn miss(&self) {
-        self.missed.fetch_add(1, Ordering::AcqRel);
+    fn last_look(&self) -> Option<Look> {
+        *self.last_look.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The number of misses so far, if there was one since the last repair. Each of `connections` counts as one.
-    fn due(&self, connections: u64) -> Option<u64> {
-        let missed = self.missed.load(Ordering::Acquire) + connections;
-        (missed != self.repaired.load(Ordering::Acquire)).then_some(missed)
+    fn looked(&self, look: Look) {
+        *self.last_look.lock().unwrap_or_else(PoisonError::into_inner) = Some(look);
     }
 
-    fn repaired(&self, missed: u64) {
-        self.repaired.store(missed, Ordering::Release);
+    /// Whether nothing but what is known can have been ended, up to [`FRESH_FOR`] ago.
+    fn is_trusted(&self, connections: u64) -> bool {
+        self.last_look().is_some_and(|look| {
+            look.begun.elapsed() < FRESH_FOR
+                && look.doubts == self.doubts.load(Ordering::Acquire)
+                && look.connections == connections
+        })
     }
 }
 
 impl Revocations {
     pub(super) fn new(clock: Clock, store: Store, cache: Cache, metrics: Arc<Metrics>) -> Self {
+        let known = Known {
+            ended: MemoryCache::new(clock.clone()),
+            last_look: Mutex::default(),
+            doubts: AtomicU64::default(),
+            look_is_wanted: Notify::default(),
+        };
         Self {
             clock,
             store,
             cache,
             metrics,
-            repairs: Arc::new(Repairs::due_at_once()),
+            known: Arc::new(known),
         }
     }
 
@@ -127,117 +146,106 @@ impl Revocations {
     pub(super) async fn is_revoked(&self, identity: &Identity) -> Result<bool, StoreError> {
         let session = identity.session_id;
         let keys = [Ended::Session(session), Ended::Account(identity.user_id)].map(key);
-        match self.cache.marked([&keys[0], &keys[1], COPY_IS_WHOLE]).await {
-            Ok([true, _, _]) => {
+        let keys = keys.each_ref().map(String::as_str);
+        let [session_ended, account_ended] = self.known.ended.marked(keys);
+        if session_ended {
+            self.metrics.cache_lookup(CacheLookup::Hit);
+            return Ok(true);
+        }
+        let Ok(marked) = self.cache.marked(keys).await else {
+            self.metrics.cache_lookup(CacheLookup::Error);
+            return self.is_revoked_in_store(session).await;
+        };
+        match [marked[0], account_ended || marked[1]] {
+            [true, _] => {
                 self.metrics.cache_lookup(CacheLookup::Hit);
                 Ok(true)
             }
             // Some of the account's sessions are over, perhaps any number of them, and the database knows which.
-            Ok([false, true, _]) => {
+            [false, true] => {
                 self.metrics.cache_lookup(CacheLookup::Hit);
                 self.is_revoked_in_store(session).await
             }
-            // Looked at after the answer: a connection that is new by then counts, and so does a miss.
-            Ok([false, false, true]) if self.repair_due().is_none() => {
+            [false, false] => {
                 self.metrics.cache_lookup(CacheLookup::Miss);
-                Ok(false)
-            }
-            Ok([false, false, is_whole]) => {
-                self.metrics.cache_lookup(CacheLookup::Miss);
-                if !is_whole {
-                    self.repairs.miss();
+                // Asked after the answer: a connection that is new by then counts.
+                if self.known.is_trusted(self.cache.connections()) {
+                    return Ok(false);
                 }
-                self.is_revoked_in_store(session).await
-            }
-            Err(_) => {
-                self.metrics.cache_lookup(CacheLookup::Error);
+                self.known.look_is_wanted.notify_one();
                 self.is_revoked_in_store(session).await
             }
         }
     }
 
-    /// Makes the copy again whenever something was missed, until `stop` is cancelled.
+    /// Looks at the database again and again, until `stop` is cancelled.
     pub(super) async fn maintain(&self, stop: CancellationToken) {
-        let mut ticks = interval(REPAIR_EVERY);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        while stop.run_until_cancelled(ticks.tick()).await.is_some() {
-            self.repair_if_due().await;
-        }
-    }
-
-    /// Tells the cache what it missed, if that works within this time; for the end of a stop, when nothing is revoked any
-    /// more.
-    pub(super) async fn tell_what_is_untold(&self, within: Duration) {
-        let telling = async {
-            while !self.repair_if_due().await {
-                sleep(REPAIR_EVERY_AT_STOP).await;
+        loop {
+            // A database that is away is told of elsewhere.
+            let _ = self.look().await;
+            let pause = async {
+                sleep(LEAST_PAUSE).await;
+                // In time or wanted earlier.
+                let _ = timeout(LOOK_EVERY - LEAST_PAUSE, self.known.look_is_wanted.notified()).await;
+            };
+            if stop.run_until_cancelled(pause).await.is_none() {
+                return;
             }
+        }
+    }
+
+    async fn look(&self) -> Result<(), LookFailed> {
+        let look = Look {
+            begun: Instant::now(),
+            at: self.clock.now(),
+            doubts: self.known.doubts.load(Ordering::Acquire),
+            connections: self.cache.connections(),
         };
-        if timeout(within, telling).await.is_err() {
-            tracing::warn!(
-                "the cache could not be told of ended sessions; until an instance that starts or connects to it does so, \
-                 others may accept access tokens of these for as long as they live"
-            );
-        }
+        let earliest = look.at - lifetime();
+        // No further back than a token lives, and behind the present when the clock was set back.
+        let since = self
+            .known
+            .last_look()
+            .map_or(earliest, |last| (last.at.min(look.at) - OVERLAP).max(earliest));
+        self.remember(
+            |last| self.store.sessions_revoked_since(since, last, PAGE),
+            Ended::Session,
+        )
+        .await?;
+        self.remember(
+            |last| self.store.accounts_ended_since(since, last, PAGE),
+            Ended::Account,
+        )
+        .await?;
+        self.known.looked(look);
+        Ok(())
     }
 
-    /// Tells whether nothing is missing any more.
-    async fn repair_if_due(&self) -> bool {
-        let Some(missed) = self.repair_due() else { return true };
-        let is_whole = self.copy_from_store().await.is_some();
-        if is_whole {
-            self.repairs.repaired(missed);
+    async fn remember<F>(&self, read: impl Fn(Option<Uuid>) -> F, ended: fn(Uuid) -> Ended) -> Result<(), LookFailed>
+    where
+        F: Future<Output = Result<Vec<Uuid>, StoreError>>,
+    {
+        let mut last = None;
+        loop {
+            let page = read(last).await.map_err(|_| LookFailed)?;
+            let keys: Vec<String> = page.iter().map(|id| key(ended(*id))).collect();
+            self.known.ended.mark(&keys, lifetime()).map_err(|_| LookFailed)?;
+            last = page.last().copied();
+            if (page.len() as u64) < PAGE {
+                return Ok(());
+            }
         }
-        is_whole
-    }
-
-    fn repair_due(&self) -> Option<u64> {
-        self.repairs.due(self.cache.connections())
     }
 
     async fn is_revoked_in_store(&self, session: Uuid) -> Result<bool, StoreError> {
         let found = self.store.session_with_user(session).await?;
         Ok(found.is_none_or(|(session, user)| session.was_ended(&user)))
     }
-
-    /// `None` when the database or the cache did not take part.
-    ///
-    /// However long it takes and whatever happens to the cache meanwhile, the mark of the whole copy is made from one that
-    /// was there before the copy's first part: a cache that was emptied in between has lost that one.
-    async fn copy_from_store(&self) -> Option<()> {
-        let begun = format!("revoked:copy:{}", Uuid::now_v7());
-        self.cache.mark(slice::from_ref(&begun), WHOLE_FOR).await.ok()?;
-        let since = self.clock.now() - lifetime();
-        self.copy_pages(
-            |last| self.store.sessions_revoked_since(since, last, PAGE),
-            Ended::Session,
-        )
-        .await?;
-        self.copy_pages(
-            |last| self.store.accounts_ended_since(since, last, PAGE),
-            Ended::Account,
-        )
-        .await?;
-        let is_whole = self.cache.rename_mark(&begun, COPY_IS_WHOLE).await.ok()?;
-        is_whole.then_some(())
-    }
-
-    async fn copy_pages<F>(&self, read: impl Fn(Option<Uuid>) -> F, ended: fn(Uuid) -> Ended) -> Option<()>
-    where
-        F: Future<Output = Result<Vec<Uuid>, StoreError>>,
-    {
-        let mut last = None;
-        loop {
-            let page = read(last).await.ok()?;
-            let keys: Vec<String> = page.iter().map(|id| key(ended(*id))).collect();
-            self.cache.mark(&keys, lifetime()).await.ok()?;
-            last = page.last().copied();
-            if last.is_none() {
-                return Some(());
-            }
-        }
-    }
 }
+
+/// The database did not answer, or there was more than can be remembered. The database is asked until a look succeeds.
+#[derive(Debug)]
+struct LookFailed;
 
 fn key(ended: Ended) -> String {
     match ended {
@@ -258,5 +266,10 @@ mod tests {
     #[test]
     fn an_ended_session_is_remembered_for_longer_than_any_access_token_of_it_lives() {
         assert_eq!(lifetime(), Duration::from_secs(10 * 60 + 30));
+    }
+
+    #[test]
+    fn a_look_may_fail_and_the_next_one_comes_in_time() {
+        assert!(2 * LOOK_EVERY < FRESH_FOR);
     }
 }

@@ -8,10 +8,10 @@ use uuid::Uuid;
 use super::{Attempt, Auth, AuthError, Identity, SignedIn};
 use crate::store::{Ended, Rotation, session};
 
-/// How long a refresh token that was replaced still gets the session's current one: a retry after a lost answer, or
-/// several tabs that refresh with one cookie (R2). It begins when the request arrives, and a client may wait for the answer
-/// until the request's deadline (10 s) or its own patience (15 s in `web/http.js`): a shorter window would be over before
-/// the retry, which would then look like theft. It is Okta's default, too (`leeway`).
+/// How long a refresh token that was replaced before the previous one still gets the session's current one: several tabs that
+/// refresh with one cookie (R2), some of which arrive after the next rotation. It begins when the request arrives, and a
+/// client may wait for the answer until the request's deadline (10 s) or its own patience (15 s in `web/http.js`): a shorter
+/// window would be over before a retry, which would then look like theft. It is Okta's default, too (`leeway`).
 pub const GRACE_WINDOW: TimeDelta = TimeDelta::seconds(30);
 
 /// Some of a user's live sessions.
@@ -26,8 +26,9 @@ pub struct SessionPage {
 impl Auth {
     /// Exchanges a refresh token for its successor and a new access token.
     ///
-    /// Of concurrent calls with the same token one rotates the session, and the others, within [`GRACE_WINDOW`], get
-    /// the successor that it made (R1, R2). A token that was replaced earlier was copied: the whole session is ended.
+    /// Of concurrent calls with the same token one rotates the session, and the others get the successor that it made (R1,
+    /// R2), and so does whoever comes back with it as long as that successor was not exchanged itself; see [`is_forgiven`].
+    /// Any other token that was replaced was copied: the whole session is ended.
     ///
     /// # Errors
     /// [`AuthError::InvalidRefreshToken`], [`AuthError::RefreshTokenReused`], [`AuthError::RateLimited`],
@@ -86,11 +87,6 @@ impl Auth {
         if is_forgiven(&session, generation, now) {
             self.record("refresh", "replayed", Some(user.id));
             return Ok(self.tokens_for(user, session));
-        }
-        if generation >= session.generation {
-            // We signed a generation that the database does not have yet: it was restored from a backup.
-            self.record("refresh", "unknown_generation", Some(user.id));
-            return Err(AuthError::InvalidRefreshToken);
         }
         let announcement = self.revocations.begin();
         self.store.revoke_session(id, now).await?;
@@ -179,13 +175,18 @@ impl Auth {
     }
 }
 
-/// Whether the token of an earlier generation was replaced only just now. That is so for the previous one while its
-/// window lasts, and for older ones when several rotations followed quickly on one another: a browser that restores
-/// ten tabs sends the same cookie from all of them, and some of these requests arrive after the next rotation.
+/// Whether the token of an earlier generation gets the current one.
+///
+/// The previous one does for as long as the session lives: nobody has used its successor yet, so that may never have
+/// arrived (Supabase's GoTrue has this rule, too). A thief who has it learns nothing that ends unnoticed: at the next rotation
+/// either he or the owner holds a token that was replaced twice.
+///
+/// Older ones do when several rotations followed quickly on one another: a browser that restores ten tabs sends the same
+/// cookie from all of them, and some of these requests arrive after the next rotation.
 fn is_forgiven(session: &session::Model, generation: i64, now: DateTime<Utc>) -> bool {
-    // Instances' clocks differ a little, so a rotation may seem to lie ahead.
-    let is_recent = |moment: DateTime<Utc>| (now - moment).abs() <= GRACE_WINDOW;
     let is_previous = generation + 1 == session.generation;
     let is_in_window = (session.grace_generation..session.generation).contains(&generation);
-    (is_previous && is_recent(session.rotated_at)) || (is_in_window && is_recent(session.grace_until - GRACE_WINDOW))
+    // The clock may have been set back since.
+    let is_recent = || (now - (session.grace_until - GRACE_WINDOW)).abs() <= GRACE_WINDOW;
+    is_previous || (is_in_window && is_recent())
 }

@@ -95,16 +95,6 @@ impl MemoryCache {
         Ok(())
     }
 
-    /// See [`super::Cache::rename_mark`].
-    pub fn rename_mark(&self, from: &str, to: &str) -> bool {
-        let (_, mut entries) = self.entries();
-        let Some(((), end)) = entries.marks.remove(from) else {
-            return false;
-        };
-        entries.marks.insert(to, (), end);
-        true
-    }
-
     /// See [`super::Cache::marked`].
     pub fn marked<const N: usize>(&self, keys: [&str; N]) -> [bool; N] {
         let (_, entries) = self.entries();
@@ -176,18 +166,6 @@ mod tests {
         assert_eq!(cache.marked(["a", "b"]), [true, false]);
         clock.step(TimeDelta::seconds(60));
         assert_eq!(cache.marked(["a"]), [false]);
-    }
-
-    #[test]
-    fn a_mark_that_is_renamed_keeps_its_end_and_one_that_is_gone_cannot_be() {
-        let clock = Clock::manual();
-        let cache = MemoryCache::new(clock.clone());
-        cache.mark(&["a".to_owned()], MINUTE).unwrap();
-        assert!(cache.rename_mark("a", "b"));
-        assert_eq!(cache.marked(["a", "b"]), [false, true]);
-        assert!(!cache.rename_mark("a", "b"));
-        clock.step(TimeDelta::seconds(60));
-        assert!(!cache.rename_mark("b", "c"));
     }
 
     /// Security finding F8: the whole map was forgotten.

@@ -73,17 +73,6 @@ impl Cache {
         }
     }
 
-    /// Turns the mark at `from` into one at `to`, in one step. Tells whether there was one.
-    ///
-    /// # Errors
-    /// [`CacheError`] when the cache does not answer in time: it may be renamed or not.
-    pub async fn rename_mark(&self, from: &str, to: &str) -> Result<bool, CacheError> {
-        match self {
-            Self::Memory(cache) => Ok(cache.rename_mark(from, to)),
-            Self::Valkey(cache) => cache.rename_mark(from, to).await,
-        }
-    }
-
     /// Which of `keys` are marked.
     ///
     /// # Errors

@@ -63,7 +63,7 @@ pub async fn run(options: &ContainerOptions, logs: &LogOutput) -> Result<(), Con
 
     let mut nginx = Nginx::start(&options.nginx, runtime_dir.path(), logs)?;
     let app = tokio::select! {
-        app = App::start(&config, Clock::System) => app?,
+        app = App::start(&config, Clock::system()) => app?,
         () = nginx.ended() => return Err(nginx.explain_end().await),
         signal = signals.next() => {
             tracing::info!(signal, "stopped before the database answered");

@@ -14,7 +14,9 @@ mod users;
 
 use std::time::Duration;
 
-use sea_orm::{DbErr, RuntimeErr};
+use chrono::{DateTime, Utc};
+use sea_orm::sea_query::{Expr, Query};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, RuntimeErr};
 
 use crate::config::DatabaseConfig;
 use crate::telemetry::DatabasePool;
@@ -76,6 +78,14 @@ impl Store {
         Err(StoreError::Unavailable(DbErr::Conn(RuntimeErr::Internal(read_only))))
     }
 
+    /// What the database's clock shows; `None` for SQLite, which has that of this machine.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the database is, [`StoreError::Busy`].
+    pub async fn time(&self) -> Result<Option<DateTime<Utc>>, StoreError> {
+        self.pool.read((), |db, ()| Box::pin(time(db))).await
+    }
+
     /// The connections, and what became of others.
     pub fn pool_status(&self) -> DatabasePool {
         self.pool.status()
@@ -86,4 +96,14 @@ impl Store {
     pub async fn close(&self, patience: Duration) {
         self.pool.close(patience).await;
     }
+}
+
+async fn time(db: &impl ConnectionTrait) -> Result<Option<DateTime<Utc>>, StoreError> {
+    if db.get_database_backend() != DbBackend::Postgres {
+        return Ok(None);
+    }
+    // Not `now()`, which is when the transaction began.
+    let now = Query::select().expr(Expr::cust("clock_timestamp()")).take();
+    let row = db.query_one(&now).await?;
+    Ok(row.map(|row| row.try_get_by_index(0)).transpose()?)
 }

@@ -52,12 +52,11 @@ impl Model {
 
 impl ActiveModelBehavior for ActiveModel {}
 
-/// The id of a session that begins after all up to `ended_through` were ended. It carries the present moment, unless
-/// another instance whose clock is ahead made that one: then it is one of the next millisecond.
-pub(super) fn next_id(ended_through: Option<Uuid>) -> Uuid {
-    let now = Uuid::now_v7();
-    let Some(ended_through) = ended_through.filter(|last| *last >= now) else {
-        return now;
+/// The id of a session that begins after all up to `ended_through` were ended: `id`, unless that one is ahead (of the same
+/// millisecond, or made when the clock was): then one of the millisecond behind it.
+pub(super) fn next_id(id: Uuid, ended_through: Option<Uuid>) -> Uuid {
+    let Some(ended_through) = ended_through.filter(|last| *last >= id) else {
+        return id;
     };
     let (seconds, nanos) = ended_through
         .get_timestamp()
@@ -79,10 +78,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_id_of_a_session_carries_the_present_moment() {
-        let before = Uuid::now_v7();
-        let ids = [next_id(None), next_id(Some(before))];
-        assert!(before < ids[0] && ids[0] < ids[1], "{ids:?}");
+    fn the_id_of_a_session_is_the_one_that_was_made_for_it_while_that_is_greater_than_those_that_are_over() {
+        let (before, id) = (Uuid::now_v7(), Uuid::now_v7());
+        assert_eq!([next_id(id, None), next_id(id, Some(before))], [id, id]);
     }
 
     proptest! {
@@ -92,7 +90,7 @@ mod tests {
             seconds in 1_700_000_000_u64..1_u64 << 38, nanos in 0_u32..1_000_000_000,
         ) {
             let over = Uuid::new_v7(Timestamp::from_unix(NoContext, seconds, nanos));
-            let ids = [next_id(Some(over)), next_id(Some(over))];
+            let ids = [(); 2].map(|()| next_id(Uuid::now_v7(), Some(over)));
             prop_assert!(over < ids[0] && over < ids[1] && ids[0] != ids[1]);
             prop_assert_eq!(ids[0].get_version_num(), 7);
         }

@@ -14,6 +14,8 @@ use super::{Ended, Store, StoreError, session, user};
 /// A session that is about to be stored.
 #[derive(Clone, Debug)]
 pub struct NewSession {
+    /// A new UUIDv7 of that moment. The session gets a greater one if its account needs it: see [`session::Model::id`].
+    pub id: Uuid,
     /// When the user signed in.
     pub created_at: DateTime<Utc>,
     /// When it ends unless it is refreshed before.
@@ -29,7 +31,8 @@ pub struct NewSession {
 /// A rotation that is about to be made.
 #[derive(Clone, Copy, Debug)]
 pub struct Rotation {
-    /// The generation that the session must have.
+    /// The generation of the token that is exchanged. The session has this one, or an earlier one if the database was
+    /// restored from a backup: we signed the token, so the generations before it are over.
     pub from: i64,
     /// The present moment.
     pub now: DateTime<Utc>,
@@ -43,7 +46,7 @@ impl NewSession {
     /// The row of a session that begins now for `user`, at generation 0.
     pub(super) fn of(self, user: &user::Model) -> session::Model {
         session::Model {
-            id: session::next_id(user.sessions_ended_through),
+            id: session::next_id(self.id, user.sessions_ended_through),
             user_id: user.id,
             generation: 0,
             rotated_at: self.created_at,
@@ -102,8 +105,8 @@ impl Store {
         self.sessions.get(id).await
     }
 
-    /// Moves a live session to its next generation, in one atomic statement: of any number of concurrent calls with the
-    /// same generation exactly one gets the session back, the others get `None`. Its absolute end is kept, and so is a
+    /// Moves a live session to the generation behind `from`, in one atomic statement: of any number of concurrent calls with
+    /// the same one exactly one gets the session back, the others get `None`. Its absolute end is kept, and so is a
     /// grace window that is still open.
     ///
     /// # Errors
@@ -176,7 +179,7 @@ async fn rotate_session(
         .col_expr(session::Column::RotatedAt, Expr::val(now))
         .col_expr(session::Column::ExpiresAt, expires_at.into())
         .filter(session::COLUMN.id.eq(id))
-        .filter(session::COLUMN.generation.eq(from))
+        .filter(session::COLUMN.generation.lte(from))
         .filter(session::COLUMN.revoked_at.is_null())
         .filter(session::COLUMN.expires_at.gt(now))
         .filter(session::COLUMN.absolute_expires_at.gt(now))

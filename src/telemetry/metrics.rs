@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use chrono::TimeDelta;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
 use prometheus_client::metrics::MetricType;
@@ -188,6 +189,12 @@ impl Metrics {
         self.lock_registry().register_collector(Box::new(collector));
     }
 
+    /// Adds how far the machine's clock is ahead of the one that the server goes by, read by `ahead` whenever metrics are.
+    pub fn watch_clock(&self, ahead: impl Fn() -> TimeDelta + Send + Sync + 'static) {
+        let collector = ClockCollector(Box::new(ahead));
+        self.lock_registry().register_collector(Box::new(collector));
+    }
+
     /// Adds the number of log lines that were dropped.
     pub fn watch_dropped_log_lines(&self, dropped: &Counter) {
         let help = "Log lines that could not be written";
@@ -352,6 +359,22 @@ impl Collector for PoolCollector {
             ConstCounter::new(count).encode(closed.encode_family(&labels)?)?;
         }
         Ok(())
+    }
+}
+
+struct ClockCollector(Box<dyn Fn() -> TimeDelta + Send + Sync>);
+
+impl fmt::Debug for ClockCollector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ClockCollector")
+    }
+}
+
+impl Collector for ClockCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let ahead = ConstGauge::new((self.0)().as_seconds_f64());
+        let help = "How far the machine's clock is ahead of the database's, which is used instead";
+        ahead.encode(encoder.encode_descriptor("clock_ahead", help, Some(&Unit::Seconds), ahead.metric_type())?)
     }
 }
 

@@ -37,7 +37,7 @@ async fn hello_greets_by_name_or_the_world(server: TestServer) {
 async fn health_and_ready_say_so(server: TestServer) {
     let client = server.client();
     assert_eq!(client.get("/health").await.json(), json!({"status": "ok"}));
-    let ready = json!({"status": "ready", "dependencies": {"database": "ok", "cache": "ok"}});
+    let ready = json!({"status": "ready", "dependencies": {"database": "ok", "cache": "ok"}, "clock": "ok"});
     assert_eq!(client.get("/ready").await.json(), ready);
 }
 

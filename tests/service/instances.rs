@@ -37,7 +37,7 @@ async fn instances_that_start_at_the_same_moment_on_an_empty_database_all_come_u
 }
 
 /// Two instances, the first of which commits what it ends and never announces it, as if it were killed in between; and a
-/// client of another device of the account, at the second instance, which goes on accepting it.
+/// client of another device of the account, at the second instance, which may accept it until its next look.
 async fn untold() -> (TestServer, TestServer, Client, Client) {
     let told = TestServer::start(Storage::PostgresAndValkey).await;
     let (proxy, url) = Proxy::before(&redis_url()).await;
@@ -45,9 +45,7 @@ async fn untold() -> (TestServer, TestServer, Client, Client) {
     let client = told.signed_up("ada").await;
     let mut other = told.client();
     other.login("ada", PASSWORD).await;
-    // The first request has the copy in the cache made, within a second; from then on the database is not asked.
     assert_eq!(client.me().await.status, 200);
-    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
     proxy.cut();
     (told, untelling, client, other)
 }
@@ -57,7 +55,6 @@ async fn untold() -> (TestServer, TestServer, Client, Client) {
 async fn signing_out_everywhere_once_more_at_another_instance_ends_what_the_first_did_not_announce() {
     let (told, untelling, client, other) = untold().await;
     assert_eq!(client.at(&untelling.url).logout_all().await.status, 200);
-    assert_eq!(other.get("/sessions").await.status, 200, "nobody has heard of it");
     let mut newer = told.client();
     newer.login("ada", PASSWORD).await;
     assert_eq!(client.logout_all().await.status, 200);
@@ -76,7 +73,6 @@ async fn signing_out_everywhere_once_more_at_another_instance_ends_what_the_firs
 async fn a_request_that_meets_an_ending_which_was_not_announced_is_refused_and_announces_it() {
     let (_told, untelling, client, other) = untold().await;
     assert_eq!(client.at(&untelling.url).logout_all().await.status, 200);
-    assert_eq!(other.get("/sessions").await.status, 200, "nobody has heard of it");
     assert_eq!(client.me().await.status, 401);
     assert_eq!(other.get("/sessions").await.status, 401);
 }
@@ -87,7 +83,6 @@ async fn ending_a_session_once_more_at_another_instance_ends_what_the_first_did_
     let (_told, untelling, client, other) = untold().await;
     let id = other.me().await.json()["session_id"].as_str().unwrap().to_owned();
     assert_eq!(client.at(&untelling.url).end_session(&id).await.status, 200);
-    assert_eq!(other.me().await.status, 200, "nobody has heard of it");
     assert_eq!(client.end_session(&id).await.assert_problem(404), "no_such_session");
     assert_eq!(other.me().await.status, 401);
 }
@@ -104,7 +99,6 @@ async fn changing_the_password_once_more_at_another_instance_ends_what_the_first
             .status,
         200
     );
-    assert_eq!(other.get("/sessions").await.status, 200, "nobody has heard of it");
     let again = client.change_password(PASSWORD, "another password").await;
     assert_eq!(again.assert_problem(401), "invalid_access_token");
     assert_eq!(

@@ -39,8 +39,8 @@ async fn assert_over(client: &mut Client) {
     assert_eq!(client.refresh().await.assert_problem(401), "session_ended");
 }
 
-/// As many more live sessions of the only account, which began after those that it has.
-async fn add_sessions(db: &DatabaseConnection, many: usize) {
+/// As many more live sessions of the only account, which began after those that it has and before those to come.
+async fn add_sessions(server: &TestServer, db: &DatabaseConnection, many: usize) {
     let newest = session::Entity::find().order_by_desc(session::Column::Id);
     let newest = newest.one(db).await.unwrap().unwrap();
     let another = |_| {
@@ -52,6 +52,8 @@ async fn add_sessions(db: &DatabaseConnection, many: usize) {
     for some in rows.chunks(300) {
         session::Entity::insert_many(some.to_vec()).exec(db).await.unwrap();
     }
+    // Their ids carry the time of this machine, which runs while the server's stands still.
+    server.step_seconds(60);
 }
 
 /// The cursor of the next page.
@@ -124,7 +126,7 @@ async fn sign_ins_at_the_same_moment_leave_as_many_sessions_as_the_limit_says(se
 async fn an_account_with_far_more_sessions_from_before_is_within_the_limit_after_one_sign_in(server: TestServer) {
     let mut oldest = server.signed_up("ada").await;
     let db = server.database().await;
-    add_sessions(&db, FAR_MORE).await;
+    add_sessions(&server, &db, FAR_MORE).await;
     let (mut newer, newest) = (signed_in(&server).await, signed_in(&server).await);
     assert_over(&mut oldest).await;
     assert_eq!(newest.sessions().await.len(), 100);
@@ -185,7 +187,7 @@ async fn what_ends_or_begins_meanwhile_moves_nothing_from_one_page_to_another(se
 async fn signing_out_everywhere_ends_any_number_of_sessions_by_one_row_at_once(server: TestServer) {
     let mut phone = server.signed_up("ada").await;
     let db = server.database().await;
-    add_sessions(&db, FAR_MORE).await;
+    add_sessions(&server, &db, FAR_MORE).await;
     // Another instance allows more, so that this sign-in ends none.
     let generous = server.another(&["--max-sessions-per-account=10000"]).await;
     let mut laptop = signed_in(&generous).await.at(&server.url);
@@ -206,7 +208,7 @@ async fn the_rows_of_sessions_that_ended_all_at_once_are_deleted_soon(server: Te
     let client = server.signed_up("ada").await;
     let other = server.signed_up("bob").await;
     let db = server.database().await;
-    add_sessions(&db, FAR_MORE).await;
+    add_sessions(&server, &db, FAR_MORE).await;
     // Of Bob, whose row is the newest.
     assert_eq!(other.logout_all().await.status, 200);
     let unended = "SELECT count(*) FROM sessions WHERE revoked_at IS NULL";

@@ -172,6 +172,7 @@ async fn every_way_to_end_a_session_is_told_to_the_cache(server: TestServer) {
     let mut client = sign_in().await;
     let stolen = client.cookie.clone().unwrap();
     client.refresh().await;
+    client.refresh().await;
     server.step_seconds(31);
     client.refresh_with(&stolen).await;
     assert_ended(client, "a reused refresh token").await;

@@ -59,8 +59,6 @@ fn step() -> impl Strategy<Value = Step> {
 /// What must be true of a session, in a few lines.
 struct Model {
     generation: usize,
-    /// When the token of each generation was replaced.
-    replaced_at: Vec<DateTime<Utc>>,
     /// The first of a run of rotations that follow within one grace window, and when it was made.
     run: (usize, DateTime<Utc>),
     expires_at: DateTime<Utc>,
@@ -81,7 +79,6 @@ impl Model {
     fn of(session: &session::Model) -> Self {
         Self {
             generation: 0,
-            replaced_at: Vec::new(),
             run: (0, session.created_at),
             expires_at: session.expires_at,
             absolute_expires_at: session.absolute_expires_at,
@@ -101,15 +98,15 @@ impl Model {
             0 => {
                 let since_run = (now - self.run.1).abs();
                 let goes_on = since_run < GRACE_WINDOW && now >= self.run.1;
-                if self.replaced_at.is_empty() || !goes_on {
+                if self.generation == 0 || !goes_on {
                     self.run = (self.generation, now);
                 }
-                self.replaced_at.push(now);
                 self.generation += 1;
                 self.expires_at = (now + idle).min(self.absolute_expires_at);
                 Expected::Rotated
             }
-            1 if self.is_recent(self.replaced_at[self.generation - 1], now) => Expected::Replayed,
+            // Its successor was not used.
+            1 => Expected::Replayed,
             _ if self.generation - age >= self.run.0 && self.is_recent(self.run.1, now) => Expected::Replayed,
             _ => {
                 self.revoked = true;

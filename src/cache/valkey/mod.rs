@@ -61,18 +61,6 @@ impl ValkeyCache {
         Ok(())
     }
 
-    pub(super) async fn rename_mark(&self, from: &str, to: &str) -> Result<bool, CacheError> {
-        let mut pipeline = Pipeline::new();
-        // It is an error to the server when there is nothing to rename.
-        pipeline
-            .cmd("RENAME")
-            .arg(self.key(from))
-            .arg(self.key(to))
-            .ignore_errors();
-        let (renamed,): (redis::RedisResult<()>,) = self.link.run(&pipeline).await?;
-        Ok(renamed.is_ok())
-    }
-
     pub(super) async fn marked<const N: usize>(&self, keys: [&str; N]) -> Result<[bool; N], CacheError> {
         let mut pipeline = Pipeline::with_capacity(N);
         for key in keys {
@@ -100,14 +88,12 @@ impl ValkeyCache {
 /// Everything that the cache is used for, on keys that look like those of counters and marks: an access list may allow
 /// these and no others. In one transaction, so that several instances do not disturb one another.
 fn check(key_prefix: &str) -> Pipeline {
-    let [counter, mark, renamed] =
-        ["rate:check", "revoked:check", "revoked:checked"].map(|key| format!("{key_prefix}{key}"));
+    let [counter, mark] = ["rate:check", "revoked:check"].map(|key| format!("{key_prefix}{key}"));
     let lifetime = Duration::from_secs(60);
     let mut pipeline = transaction();
     push_increment(&mut pipeline, &counter, lifetime);
     push_mark(&mut pipeline, &mark, lifetime);
     pipeline.cmd("EXISTS").arg(&mark).ignore();
-    pipeline.cmd("RENAME").arg(&mark).arg(&renamed).ignore();
     pipeline.cmd("EXEC");
     pipeline
 }
