@@ -128,10 +128,17 @@ class Pod:
 
     def memory(self, part):
         """What a container's processes take, in bytes: each shared page is divided among those that share it (PSS)."""
+        return self._proportional_set_size(part, r"Pss")
+
+    def kept_memory(self, part):
+        """That part of it which is no copy of a file, so that the kernel cannot take it back."""
+        return self._proportional_set_size(part, r"Pss_(?:Anon|Shmem)")
+
+    def _proportional_set_size(self, part, kind):
         total = 0
         for pid in self.processes(part):
             with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file:
-                total += int(re.search(r"^Pss:\s+(\d+) kB", file.read(), re.MULTILINE)[1]) * 1024
+                total += sum(map(int, re.findall(rf"^{kind}:\s+(\d+) kB", file.read(), re.MULTILINE))) * 1024
         return total
 
     def processor_seconds(self):
