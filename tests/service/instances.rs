@@ -57,7 +57,9 @@ async fn signing_out_everywhere_once_more_at_another_instance_ends_what_the_firs
     assert_eq!(client.at(&untelling.url).logout_all().await.status, 200);
     let mut newer = told.client();
     newer.login("ada", PASSWORD).await;
-    assert_eq!(client.logout_all().await.status, 200);
+    // 401 if it has looked in the meantime.
+    let again = client.logout_all().await.status;
+    assert!([200, 401].contains(&again), "{again}");
     assert_eq!(
         (
             other.get("/sessions").await.status,
