@@ -15,6 +15,7 @@ use crate::cache::Cache;
 use crate::clock::Clock;
 use crate::common_clock;
 use crate::config::{Config, ConfigError};
+use crate::cut_off;
 use crate::draining::Draining;
 use crate::http::{Peer, Pipeline, REQUEST_DEADLINE, Routes};
 use crate::server::{Listener, serve_connections};
@@ -40,13 +41,19 @@ pub struct App {
     pub address: Option<SocketAddr>,
     /// Where metrics are served, if they are, and not on a unix socket.
     pub metrics_address: Option<SocketAddr>,
-    /// Answers requests, however they came.
-    pub pipeline: Arc<Pipeline>,
     /// What it counts.
     pub metrics: Arc<Metrics>,
+    serving: Serving,
     draining: Draining,
     drain: Duration,
     store: Store,
+    cache: Cache,
+}
+
+/// What answers requests, from the start of the server on.
+#[derive(Debug)]
+struct Serving {
+    pipeline: Arc<Pipeline>,
     stop: CancellationToken,
     connections: TaskTracker,
     tasks: Tasks,
@@ -58,23 +65,45 @@ impl App {
     /// # Errors
     /// One line that names the setting that is to blame and how to mend it.
     pub async fn start(config: &Config, clock: Clock) -> Result<Self, ConfigError> {
-        // Sockets first: a port that is taken should not be told only after a minute of waiting for the database. The
-        // system queues connections until they are served.
+        // Sockets first: a port that is taken should not be told only after a minute of waiting for the database.
         let listener = Listener::bind("LISTEN", &config.listen).await?;
         let metrics_listener = match &config.metrics_listen {
             Some(listen) => Some(Listener::bind("METRICS_LISTEN", listen).await?),
             None => None,
         };
-        let store = open_store(config, &clock).await?;
         let metrics = Arc::new(Metrics::default());
         let cache = Cache::open(&config.cache, &clock, &metrics);
         let cache = cache.map_err(|error| ConfigError(format!("REDIS_URL cannot be used: {error}")))?;
+        let draining = Draining::default();
+        let routes = Routes::new(api::served_paths());
+        let pipeline = Pipeline::new(config, routes, Arc::clone(&metrics), draining.clone());
+        let serving = Serving {
+            pipeline: Arc::new(pipeline),
+            stop: CancellationToken::new(),
+            connections: TaskTracker::new(),
+            tasks: Tasks::new(Arc::clone(&metrics)),
+        };
+        let (address, metrics_address) = (
+            listener.address(),
+            metrics_listener.as_ref().and_then(Listener::address),
+        );
+        // Also while the database is waited for or migrated, however long that takes: whoever asks is told so.
+        serving.serve_api(listener, config.max_connections);
+        if let Some(listener) = metrics_listener {
+            serving.serve_metrics(listener, Arc::clone(&metrics));
+        }
+        let store = match open_store(config, &clock).await {
+            Ok(store) => store,
+            Err(error) => {
+                serving.end();
+                return Err(error);
+            }
+        };
 
         let pool = store.clone();
         metrics.watch_database_pool(move || pool.pool_status());
         let watched = clock.clone();
         metrics.watch_clock(move || watched.machine_is_ahead_by());
-        let draining = Draining::default();
         let auth = Auth::new(
             config,
             clock.clone(),
@@ -82,69 +111,37 @@ impl App {
             cache.clone(),
             Arc::clone(&metrics),
         );
-        let tasks = Tasks::new(Arc::clone(&metrics));
-        auth.maintain(&tasks);
+        auth.maintain(&serving.tasks);
         let (followed, source) = (clock.clone(), store.clone());
-        tasks.spawn("common_clock", move |stop| {
+        serving.tasks.spawn("common_clock", move |stop| {
             common_clock::follow(followed.clone(), source.clone(), stop)
         });
         let state = Arc::new(api::State {
             auth,
             clock,
             store: store.clone(),
-            cache,
+            cache: cache.clone(),
             metrics: Arc::clone(&metrics),
             draining: draining.clone(),
             cookie: config.cookie,
         });
-        let routes = Routes::new(api::served_paths());
-        let pipeline = Pipeline::new(
-            config,
-            api::endpoint(state),
-            routes,
-            Arc::clone(&metrics),
-            draining.clone(),
-        );
-
-        let app = Self {
-            address: listener.address(),
-            metrics_address: metrics_listener.as_ref().and_then(Listener::address),
-            pipeline: Arc::new(pipeline),
-            metrics: Arc::clone(&metrics),
+        serving.pipeline.open(api::endpoint(state));
+        Ok(Self {
+            address,
+            metrics_address,
+            metrics,
+            serving,
             draining,
             drain: config.drain,
             store,
-            stop: CancellationToken::new(),
-            connections: TaskTracker::new(),
-            tasks,
-        };
-        let pipeline = Arc::clone(&app.pipeline);
-        let answer = move |request, peer| {
-            let pipeline = Arc::clone(&pipeline);
-            async move { pipeline.answer(request, peer).await }
-        };
-        app.serve("api_listener", listener, answer, config.max_connections);
-        if let Some(listener) = metrics_listener {
-            let answer = move |request, _peer| std::future::ready(api::answer_scraper(&request, &metrics));
-            app.serve("metrics_listener", listener, answer, MAX_METRICS_CONNECTIONS);
-        }
-        Ok(app)
+            cache,
+        })
     }
 
-    fn serve<F>(
-        &self,
-        name: &'static str,
-        listener: Listener,
-        answer: impl Fn(Request, Peer) -> F + Clone + Send + Sync + 'static,
-        max_connections: usize,
-    ) where
-        F: Future<Output = Response> + Send + 'static,
-    {
-        let (listener, connections, stop) = (Arc::new(listener), self.connections.clone(), self.stop.clone());
-        self.tasks.spawn(name, move |_| {
-            let (listener, connections, stop) = (Arc::clone(&listener), connections.clone(), stop.clone());
-            serve_connections(listener, answer.clone(), max_connections, connections, stop)
-        });
+    /// Waits until this instance has lost the database while others have not. It is of no use any more then.
+    pub async fn cut_off(&self) -> ConfigError {
+        cut_off::watch(&self.store, &self.cache).await;
+        ConfigError("the database answers other instances and not this one: ended, to be replaced".to_owned())
     }
 
     /// Stops without losing a request (R16): drains, then stops.
@@ -165,19 +162,12 @@ impl App {
     /// Accepts no connection any more, closes idle ones, and lets what is under way finish, all of it within `deadlines`.
     pub async fn stop(self, deadlines: StopDeadlines) {
         self.draining.end();
-        self.stop.cancel();
-        self.tasks.begin_stop();
-        self.connections.close();
-        if timeout_at(deadlines.requests_end(), self.connections.wait())
-            .await
-            .is_err()
-        {
-            tracing::warn!(
-                open = self.connections.len(),
-                "gave up on connections that would not end"
-            );
+        let Serving { connections, tasks, .. } = &self.serving;
+        self.serving.end();
+        if timeout_at(deadlines.requests_end(), connections.wait()).await.is_err() {
+            tracing::warn!(open = connections.len(), "gave up on connections that would not end");
         }
-        self.tasks.stop(deadlines.rest_ends()).await;
+        tasks.stop(deadlines.rest_ends()).await;
         let patience = deadlines.rest_ends().saturating_duration_since(Instant::now());
         if timeout_at(deadlines.rest_ends(), self.store.close(patience))
             .await
@@ -186,6 +176,45 @@ impl App {
             tracing::warn!("gave up on connections to the database that would not close");
         }
         tracing::info!("stopped");
+    }
+}
+
+impl Serving {
+    fn serve_api(&self, listener: Listener, max_connections: usize) {
+        let pipeline = Arc::clone(&self.pipeline);
+        let answer = move |request, peer| {
+            let pipeline = Arc::clone(&pipeline);
+            async move { pipeline.answer(request, peer).await }
+        };
+        self.serve("api_listener", listener, answer, max_connections);
+    }
+
+    fn serve_metrics(&self, listener: Listener, metrics: Arc<Metrics>) {
+        let answer = move |request, _peer| std::future::ready(api::answer_scraper(&request, &metrics));
+        self.serve("metrics_listener", listener, answer, MAX_METRICS_CONNECTIONS);
+    }
+
+    fn serve<F>(
+        &self,
+        name: &'static str,
+        listener: Listener,
+        answer: impl Fn(Request, Peer) -> F + Clone + Send + Sync + 'static,
+        max_connections: usize,
+    ) where
+        F: Future<Output = Response> + Send + 'static,
+    {
+        let (listener, connections, stop) = (Arc::new(listener), self.connections.clone(), self.stop.clone());
+        self.tasks.spawn(name, move |_| {
+            let (listener, connections, stop) = (Arc::clone(&listener), connections.clone(), stop.clone());
+            serve_connections(listener, answer.clone(), max_connections, connections, stop)
+        });
+    }
+
+    /// Accepts no connection any more, closes idle ones, and lets what is under way finish.
+    fn end(&self) {
+        self.stop.cancel();
+        self.tasks.begin_stop();
+        self.connections.close();
     }
 }
 

@@ -27,10 +27,11 @@ pub(crate) struct HealthcheckOptions {
     server: Options,
 }
 
-/// Asks `GET /health`, or `GET /ready`.
+/// Asks `GET /health`, or `GET /ready`. A server that says that it is starting is alive, however long it waits for the
+/// database or migrates it: it would only start again.
 ///
 /// # Errors
-/// When the answer is not 200, or none comes in time.
+/// When the answer is another than 200, or none comes in time.
 pub(crate) fn run(options: &HealthcheckOptions) -> Result<(), ConfigError> {
     let (setting, value) = match &options.address {
         Some(address) => ("HEALTHCHECK_ADDRESS", address.as_str()),
@@ -38,7 +39,7 @@ pub(crate) fn run(options: &HealthcheckOptions) -> Result<(), ConfigError> {
     };
     let listen = Listen::parse(setting, value)?;
     let path = if options.ready { "/ready" } else { "/health" };
-    let status = match &listen {
+    let answer = match &listen {
         Listen::Tcp(address) => TcpStream::connect_timeout(&reachable(*address), DEADLINE).and_then(|stream| {
             stream.set_read_timeout(Some(DEADLINE))?;
             ask(stream, path)
@@ -48,9 +49,10 @@ pub(crate) fn run(options: &HealthcheckOptions) -> Result<(), ConfigError> {
             ask(stream, path)
         }),
     };
-    match status {
-        Ok(status) if status.contains(" 200 ") => Ok(()),
-        Ok(status) => Err(ConfigError(format!("{setting}={value} answered {status}"))),
+    match answer {
+        Ok(Answer { status, .. }) if status.contains(" 200 ") => Ok(()),
+        Ok(Answer { is_starting: true, .. }) if !options.ready => Ok(()),
+        Ok(Answer { status, .. }) => Err(ConfigError(format!("{setting}={value} answered {status}"))),
         Err(error) => Err(ConfigError(format!("{setting}={value} does not answer: {error}"))),
     }
 }
@@ -66,11 +68,19 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
     address
 }
 
-/// Returns the status line.
-fn ask(mut stream: impl Read + Write, path: &str) -> std::io::Result<String> {
+struct Answer {
+    /// The status line.
+    status: String,
+    is_starting: bool,
+}
+
+fn ask(mut stream: impl Read + Write, path: &str) -> std::io::Result<Answer> {
     let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes())?;
     let mut response = String::new();
     stream.read_to_string(&mut response)?;
-    Ok(response.lines().next().unwrap_or_default().to_owned())
+    Ok(Answer {
+        status: response.lines().next().unwrap_or_default().to_owned(),
+        is_starting: response.contains(r#""code":"starting""#),
+    })
 }

@@ -17,6 +17,7 @@ pub mod common_clock;
 pub mod config;
 pub mod console;
 pub mod container;
+mod cut_off;
 pub mod draining;
 pub mod http;
 pub mod problem;

@@ -106,7 +106,10 @@ async fn serve(options: &Options, logs: &LogOutput) -> Result<(), ConfigError> {
     };
     app.metrics.watch_dropped_log_lines(logs.dropped_lines());
     welcome::print(&config, &app);
-    let signal = signals.next().await;
+    let signal = tokio::select! {
+        signal = signals.next() => signal,
+        error = app.cut_off() => return Err(error),
+    };
     tracing::info!(signal, "asked to stop");
     stop::end_process_in_time(config.drain);
     tokio::select! {

@@ -15,8 +15,10 @@ locals {
     postgres_start = 300
     # Then ECS gives the task up. Not said, it would do so after 180, before PostgreSQL had its time.
     postgres_give_up = 330
-    # From when all containers run, and so after PostgreSQL's start: the app waits up to 60 for its database, and migrates.
-    health_grace = 90
+    # From when all containers run, and so after PostgreSQL's start: the app waits up to 60 for its database, and migrates,
+    # while those before it serve. ECS ignores health checks for so long: a migration that takes longer is made by
+    # `slipway migrate` before the deploy, and an app that hangs in its first minutes is replaced after these.
+    health_grace = 600
 
     health_check = {
       interval  = 5 # two good answers: in service 10 s after the start; two bad ones: out of it

@@ -669,7 +669,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Overloaded, or the database is away; `Retry-After` says when to come back */
+            /** @description Starting, overloaded, or the database is away; `Retry-After` says when to come back */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -776,7 +776,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Overloaded, or the database is away; `Retry-After` says when to come back */
+            /** @description Starting, overloaded, or the database is away; `Retry-After` says when to come back */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -883,7 +883,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Overloaded, or the database is away; `Retry-After` says when to come back */
+            /** @description Starting, overloaded, or the database is away; `Retry-After` says when to come back */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -948,7 +948,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Overloaded, or the database is away; `Retry-After` says when to come back */
+            /** @description Starting, overloaded, or the database is away; `Retry-After` says when to come back */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -1055,7 +1055,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Overloaded, or the database is away; `Retry-After` says when to come back */
+            /** @description Starting, overloaded, or the database is away; `Retry-After` says when to come back */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -1140,7 +1140,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Overloaded, or the database is away; `Retry-After` says when to come back */
+            /** @description Starting, overloaded, or the database is away; `Retry-After` says when to come back */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -1207,7 +1207,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Overloaded, or the database is away; `Retry-After` says when to come back */
+            /** @description Starting, overloaded, or the database is away; `Retry-After` says when to come back */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -1288,7 +1288,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Overloaded, or the database is away; `Retry-After` says when to come back */
+            /** @description Starting, overloaded, or the database is away; `Retry-After` says when to come back */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -1383,7 +1383,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Overloaded, or the database is away; `Retry-After` says when to come back */
+            /** @description Starting, overloaded, or the database is away; `Retry-After` says when to come back */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -1459,7 +1459,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Overloaded, or the database is away; `Retry-After` says when to come back */
+            /** @description Starting, overloaded, or the database is away; `Retry-After` says when to come back */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -1515,7 +1515,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Shutting down */
+            /** @description Starting or shutting down */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -1571,7 +1571,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Shutting down, or a dependency does not answer; `detail` names it */
+            /** @description Starting or shutting down, or a dependency does not answer; `detail` names it */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -1638,7 +1638,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Overloaded, or the database is away; `Retry-After` says when to come back */
+            /** @description Starting, overloaded, or the database is away; `Retry-After` says when to come back */
             503: {
                 headers: {
                     [name: string]: unknown;

@@ -94,7 +94,7 @@ fn add_common_errors(operation: &mut Value, method: &str) {
     add("500", "The server failed");
     add(
         "503",
-        "Overloaded, or the database is away; `Retry-After` says when to come back",
+        "Starting, overloaded, or the database is away; `Retry-After` says when to come back",
     );
     responses.sort_keys();
 }

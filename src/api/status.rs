@@ -79,14 +79,14 @@ enum ReadyResponse {
 documented_errors! {
     /// Why the server should get no more requests.
     HealthError {
-        503 => "Shutting down",
+        503 => "Starting or shutting down",
     }
 }
 
 documented_errors! {
     /// Why the server cannot do its work.
     ReadyError {
-        503 => "Shutting down, or a dependency does not answer; `detail` names it",
+        503 => "Starting or shutting down, or a dependency does not answer; `detail` names it",
     }
 }
 

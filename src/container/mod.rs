@@ -77,6 +77,11 @@ pub async fn run(options: &ContainerOptions, logs: &LogOutput) -> Result<(), Con
     let signal = tokio::select! {
         signal = signals.next() => signal,
         () = nginx.ended() => return end_without_nginx(app, nginx).await,
+        error = app.cut_off() => {
+            stop::end_process_in_time(Duration::ZERO);
+            nginx.stop(StopDeadlines::from_now()).await;
+            return Err(error);
+        }
     };
     tracing::info!(signal, "asked to stop");
     stop::end_process_in_time(config.drain);

@@ -1,5 +1,7 @@
 //! Errors of the framework, in the words of the contract.
 
+use std::time::Duration;
+
 use poem::error::{MethodNotAllowedError, NotFoundError};
 use poem::http::{HeaderValue, StatusCode, header};
 use poem_openapi::error::{ContentTypeError, ParseParamError, ParsePathError};
@@ -31,6 +33,15 @@ pub(super) fn to_problem(error: &poem::Error, route: &Route) -> Problem {
     }
     tracing::error!(%error, "a request failed in a way that no one foresaw");
     Problem::internal()
+}
+
+/// 503 until the database answers and has the schema of this version.
+pub(super) fn starting() -> Problem {
+    Problem::unavailable(
+        "starting",
+        "This instance is starting: it waits for the database, or brings its schema up to date. Try again a little later.",
+        Duration::from_secs(1),
+    )
 }
 
 /// 404: there is no such route.

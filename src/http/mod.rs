@@ -9,7 +9,7 @@ mod routes;
 
 use std::fmt;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
@@ -41,7 +41,8 @@ const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000; includeSub
 /// Wraps all routes: names the request, guards the routes, turns errors into problems, counts and logs.
 pub struct Pipeline {
     routes: Routes,
-    endpoint: BoxEndpoint<'static>,
+    /// Not set while the server starts.
+    endpoint: OnceLock<BoxEndpoint<'static>>,
     metrics: Arc<Metrics>,
     draining: Draining,
     request_ids: request_id::RequestIds,
@@ -51,17 +52,11 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    /// A pipeline in front of `endpoint`, whose routes are `routes`.
-    pub(crate) fn new(
-        config: &Config,
-        endpoint: BoxEndpoint<'static>,
-        routes: Routes,
-        metrics: Arc<Metrics>,
-        draining: Draining,
-    ) -> Self {
+    /// A pipeline in front of `routes`, which answers that the server is starting until [`Pipeline::open`].
+    pub(crate) fn new(config: &Config, routes: Routes, metrics: Arc<Metrics>, draining: Draining) -> Self {
         Self {
             routes,
-            endpoint,
+            endpoint: OnceLock::new(),
             metrics,
             draining,
             request_ids: request_id::RequestIds::new(),
@@ -69,6 +64,12 @@ impl Pipeline {
             allowed_origins: config.allowed_origins.clone(),
             is_production: config.environment == Environment::Production,
         }
+    }
+
+    /// Has `endpoint` answer from now on.
+    pub(crate) fn open(&self, endpoint: BoxEndpoint<'static>) {
+        // Whoever opened it first goes on.
+        let _ = self.endpoint.set(endpoint);
     }
 
     /// Answers `request`, which came from `peer`. Never fails: every error becomes a response.
@@ -137,9 +138,10 @@ impl Pipeline {
         if *request.method() == Method::OPTIONS {
             return Ok(options_response(route));
         }
+        let endpoint = self.endpoint.get().ok_or_else(errors::starting)?;
         cross_origin::refuse_foreign_changes(origin, request.method())?;
         refuse_large_body(&request)?;
-        let handled = AssertUnwindSafe(self.endpoint.call(request)).catch_unwind();
+        let handled = AssertUnwindSafe(endpoint.call(request)).catch_unwind();
         match tokio::time::timeout(REQUEST_DEADLINE, handled).await {
             Ok(Ok(Ok(response))) => Ok(response),
             Ok(Ok(Err(error))) => Err(errors::to_problem(&error, route)),

@@ -11,7 +11,9 @@ fn pipeline(endpoint: BoxEndpoint<'static>) -> Pipeline {
     let secret = "--jwt-secret=0123456789abcdef0123456789ABCDEF";
     let config = Config::from_options(&Options::parse_from(["slipway", secret])).unwrap();
     let routes = Routes::new([("/x", vec!["GET".to_owned()])]);
-    Pipeline::new(&config, endpoint, routes, Arc::default(), Draining::default())
+    let pipeline = Pipeline::new(&config, routes, Arc::default(), Draining::default());
+    pipeline.open(endpoint);
+    pipeline
 }
 
 async fn get(pipeline: &Pipeline) -> (Response, serde_json::Value) {

@@ -46,7 +46,8 @@ async fn an_endless_answer_that_watches_for_the_stop_goes_on_while_the_server_dr
     let of_handler = draining.clone();
     let endpoint = make(move |_| std::future::ready(events(of_handler.clone())));
     let routes = Routes::new([("/events", vec!["GET".to_owned()])]);
-    let pipeline = Pipeline::new(&config, endpoint.boxed(), routes, Arc::default(), draining.clone());
+    let pipeline = Pipeline::new(&config, routes, Arc::default(), draining.clone());
+    pipeline.open(endpoint.boxed());
     let pipeline = Arc::new(pipeline);
     let answer = move |request, peer| {
         let pipeline = Arc::clone(&pipeline);

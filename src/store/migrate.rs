@@ -13,8 +13,11 @@ use super::{Store, StoreError};
 const LOCK_KEY: i64 = 0x73_6c69_7077_6179;
 /// Where sea-orm-migration keeps what was applied.
 const TABLE: &str = "seaql_migrations";
-/// How long to wait for another instance that migrates.
-const LOCK_SECONDS: u32 = 120;
+/// How long to wait for another instance that migrates: half an hour for a migration of a large table.
+const LOCK_SECONDS: u32 = 30 * 60;
+/// How often PostgreSQL looks whether the instance that migrates is still there while a statement of it runs. One that was
+/// killed would hold the lock for as long as that statement takes (distributed.md D6).
+const CLIENT_CHECK_SECONDS: u32 = 5;
 /// How long a migration waits for requests that use a table, which wait for it in their turn: half of what they may take.
 const TABLE_LOCK_SECONDS: u32 = 5;
 /// How long closing the connection that migrated may take.
@@ -65,7 +68,9 @@ async fn migrate_in_one_transaction(db: &DatabaseConnection, are_sessions_shared
     // that is made.
     let lock = format!("SET LOCAL lock_timeout = '{LOCK_SECONDS}s'; SELECT pg_advisory_xact_lock({LOCK_KEY})");
     transaction
-        .execute_unprepared(&format!("SET LOCAL statement_timeout = 0; {lock}"))
+        .execute_unprepared(&format!(
+            "SET LOCAL client_connection_check_interval = '{CLIENT_CHECK_SECONDS}s'; SET LOCAL statement_timeout = 0; {lock}"
+        ))
         .await?;
     // A change of a table that waits makes everybody wait who comes after it, so it gives up soon and is tried again.
     transaction

@@ -7,7 +7,9 @@ use sea_orm::ConnectionTrait;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{END_THEM, OF_SERVER, await_count};
-use crate::support::{Client, PASSWORD, Postgres, Proxy, Storage, TestServer, count, fresh_database};
+use crate::support::{
+    Client, PASSWORD, Postgres, Proxy, SECRET, ServerProcess, Storage, TestServer, Valkey, count, fresh_database,
+};
 
 /// R42: a task recovers by itself within this time, and a busy machine gets as much again.
 const RECOVERY: Duration = Duration::from_secs(20);
@@ -155,4 +157,30 @@ async fn while_the_only_database_takes_no_writes_ready_says_so_and_reading_goes_
         assert_eq!(client.me().await.status, 200);
     }
     assert_eq!(client.get("/health").await.status, 200);
+}
+
+/// distributed.md D1: `/health` stays 200, so nobody else would replace it.
+#[tokio::test]
+async fn an_instance_that_has_lost_the_database_while_others_have_not_ends_with_an_error() {
+    let (database, valkey) = (fresh_database().await, Valkey::start(&[]).await);
+    let (proxy, through) = Proxy::before(&database).await;
+    let start = |database: &str| {
+        ServerProcess::start(&[
+            ("DATABASE_URL", database),
+            ("REDIS_URL", &valkey.url()),
+            ("JWT_SECRET", SECRET),
+        ])
+    };
+    let (mut cut_off, mut other) = (start(&through), start(&database));
+    let (client, _) = tokio::join!(cut_off.client(), other.client());
+    proxy.cut();
+    let status = cut_off.exit(Duration::from_secs(120)).await;
+    let output = cut_off.output();
+    assert_eq!(status.code(), Some(1), "{output}");
+    assert!(
+        output.contains("slipway: the database answers other instances and not this one"),
+        "{output}"
+    );
+    assert!(!other.has_exited());
+    drop(client);
 }
