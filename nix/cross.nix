@@ -53,11 +53,20 @@ rec {
     (lib.getBin llvm)
   ];
 
+  # The patches that nixpkgs has for a package, since it mends vulnerabilities by them; without those that have one of these
+  # words in their names, for a reason that stands where they are left out.
+  patchesOf =
+    package: words:
+    builtins.filter (
+      patch: !builtins.any (word: lib.hasInfix word (baseNameOf (toString patch))) words
+    ) (package.patches or [ ]);
+
   # A static library of C files, for sources whose own configure scripts would run what they compile.
   staticLibrary =
     {
       name,
       src,
+      patches ? [ ],
       prepare ? "",
       files,
       flags ? "",
@@ -65,7 +74,7 @@ rec {
     }:
     pkgs.stdenvNoCC.mkDerivation {
       name = "${name}-${triple}";
-      inherit src;
+      inherit src patches;
       nativeBuildInputs = tools;
       dontConfigure = true;
       buildPhase = ''

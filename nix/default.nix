@@ -130,5 +130,5 @@ in
       ;
   };
   devShells.default = import ./shell.nix { inherit pkgs rust terraform; };
-  formatter = pkgs.nixfmt;
+  formatter = pkgs.nixfmt-tree;
 }

@@ -24,10 +24,6 @@ let
       platform = "darwin_arm64";
       sha256 = "f210110c5698b94d803a7a63cdb0251b5455c150841478808e2bbb343f95ed68";
     };
-    x86_64-darwin = {
-      platform = "darwin_amd64";
-      sha256 = "e2e812e783771159bf758fd4e55d6dc9bb08f63e2af2c63d212721807a02c5dc";
-    };
   };
   release = releases.${system};
 

@@ -4,6 +4,7 @@
 pkgs.stdenvNoCC.mkDerivation {
   pname = "valkey-${cross.triple}";
   inherit (pkgs.valkey) version src;
+  patches = cross.patchesOf pkgs.valkey [ ];
   nativeBuildInputs = cross.tools;
 
   # Otherwise the name and the clock of the machine that built it would be a part of the program.
@@ -25,6 +26,9 @@ pkgs.stdenvNoCC.mkDerivation {
     "MALLOC=libc"
     "BUILD_TLS=no"
     "USE_SYSTEMD=no"
+    # The server asks for no script. From 9.1 on Lua is a module, which a static program cannot load, and without this the
+    # server ends at its start; until then the setting is not known and Lua is a part of it.
+    "BUILD_LUA=no"
   ];
   dontConfigure = true;
   buildPhase = "make $makeFlags -j$NIX_BUILD_CORES valkey-server valkey-cli";

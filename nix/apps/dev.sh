@@ -53,7 +53,7 @@ await() { # NAME COMMAND...: until COMMAND succeeds, or the program of that name
 
 # In the opposite order of the start: nobody loses what it needs while it still works. SIGINT is PostgreSQL's fast
 # shutdown.
-# shellcheck disable=SC2317 # called by the trap
+# shellcheck disable=SC2317,SC2329 # called by the trap
 stop() {
   local signals=(INT TERM TERM) index
   trap - EXIT INT TERM

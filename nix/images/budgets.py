@@ -16,9 +16,9 @@ MB = 1_000_000
 # What a deploy uploads and every new task downloads before it can start, compressed.
 APP_BUDGET = 25 * MB
 TOTAL_BUDGET = 90 * MB
-# Whatever a shell in the container could be made of, and what costs space without being run. PostgreSQL links libsystemd,
-# which is a package of its own (systemd-minimal-libs) without systemd.
-UNWANTED = re.compile(r"^(gcc|clang|llvm|binutils|rustc|cargo|python3?|perl|systemd)-\d")
+# Whatever a shell in the container could be made of, and what costs space without being run. PostgreSQL links libraries
+# that are outputs or packages of their own and not these: gcc-15.2.0-lib and -libgcc, systemd-minimal-libs.
+UNWANTED = re.compile(r"(gcc|clang|llvm|binutils|rustc|cargo|python3?|perl|systemd)(-wrapper)?-\d(?!.*-lib(gcc)?$)")
 
 
 def blob(archive, digest):

@@ -15,7 +15,9 @@ let
   inherit (pkgs) lib;
   postgresql = foreign.postgresql_17;
 
-  # Links and not copies: the programs find their libraries and data by the place where they are.
+  # Links for whoever looks in /bin. What starts PostgreSQL finds the programs by their real place, which is first on PATH:
+  # they look for their libraries and data relative to the name that they were called by, and nixpkgs' do not follow links
+  # first (its patch relative-to-symlinks; Debian's do).
   links = pkgs.runCommand "postgres-links" { } ''
     mkdir -p $out/bin
     for program in postgres initdb pg_isready psql pg_dump pg_restore; do
@@ -80,7 +82,7 @@ image {
       "/var/lib/postgresql" = { };
       "/run/postgresql" = { };
     };
-    Env = [ "PATH=/bin" ];
+    Env = [ "PATH=${postgresql}/bin:/bin" ];
     Labels = {
       "org.opencontainers.image.title" = "${release.name}-postgres";
       "org.opencontainers.image.source" = release.repository;

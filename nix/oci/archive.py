@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -17,6 +18,8 @@ from datetime import datetime, timezone
 FILE_TIME = 1
 # The best ratio that needs no more memory than usual to unpack; the layers are small, so it costs seconds.
 ZSTD_LEVEL = "-19"
+# What Nix on a Mac adds to names that differ from others only by case, and takes for absent when it hashes (`use-case-hack`).
+CASE_HACK = re.compile(r"~nix~case~hack~\d+$")
 
 
 class Layer:
@@ -43,7 +46,7 @@ class Layer:
             if path and path not in self.entries:
                 self.add_directory(path)
             for name in os.listdir(source):
-                self.add_tree(os.path.join(source, name), os.path.join(path, name))
+                self.add_tree(os.path.join(source, name), os.path.join(path, CASE_HACK.sub("", name)))
             return
         self.add_parents(path)
         entry = tarfile.TarInfo(path)

@@ -1,4 +1,4 @@
-"""Prints what the stand-in has to know of this machine, as JSON: machine.py NIXPKGS TOOLCHAIN CARGO_TARGET_FOLDER"""
+"""Prints what the stand-in has to know of this machine, as JSON: machine.py FOLDER TOOLCHAIN CARGO_TARGET_FOLDER"""
 
 import json
 import os
@@ -7,7 +7,8 @@ import re
 import subprocess
 import sys
 
-nixpkgs, toolchain, target_folder = sys.argv[1:]
+folder, toolchain, target_folder = sys.argv[1:]
+nixpkgs = f"{folder}/nixpkgs"
 
 
 def output(*command):
@@ -43,6 +44,7 @@ json.dump(
         "cargoHome": os.environ.get("CARGO_HOME", os.path.expanduser("~/.cargo")),
         "targetFolder": target_folder,
         "toolchain": toolchain,
+        "shellcheck": f"{folder}/shellcheck/bin/shellcheck",
         "clang": {
             "version": re.search(r"version ([0-9.]+)", output("clang", "--version")).group(1),
             "resources": output("clang", "--print-resource-dir").strip(),

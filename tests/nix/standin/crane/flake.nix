@@ -1,5 +1,6 @@
-# In the place of crane: the same functions, with the crates of this machine's CARGO_HOME and one target directory for all
-# builds (crane keeps the dependencies of each in the store). See ../README.md.
+# In the place of crane: the same functions, with the crates of this machine's CARGO_HOME and the target directory of the
+# checkout for all builds, in which what other tests have compiled is not compiled again (crane keeps the dependencies of
+# each in the store). Only what ships is optimised while linking. See ../README.md.
 {
   outputs =
     { self }:
@@ -26,6 +27,7 @@
                 configurePhase = ''
                   export CARGO_HOME=${machine.cargoHome} CARGO_TARGET_DIR=${machine.targetFolder} CARGO_NET_OFFLINE=true
                   export CARGO_PROFILE=''${CARGO_PROFILE-release}
+                  case ''${CARGO_BUILD_TARGET-} in aarch64-*) ;; *) export CARGO_PROFILE_RELEASE_LTO=off ;; esac
                   folder=''${CARGO_PROFILE/#dev/debug}
                 '';
               }

@@ -2,7 +2,11 @@
 #
 # A derivation keeps the system it is for: what would need a builder for another system fails here as it would on a
 # machine that has none.
-{ lib, system }:
+{
+  lib,
+  system,
+  machine,
+}:
 let
   shell = "/bin/bash";
 
@@ -93,7 +97,8 @@ in
         )}
         ${text}
       '';
-      checkPhase = ''shellcheck "$target"'';
+      # As nixpkgs does: pkgs/build-support/trivial-builders/default.nix.
+      checkPhase = ''${machine.shellcheck} "$target"'';
     };
 
   closureInfo =

@@ -43,6 +43,9 @@ rec {
       start = builtins.stringLength string - builtins.stringLength suffix;
     in
     start >= 0 && builtins.substring start (-1) string == suffix;
+  hasInfix =
+    infix: string:
+    builtins.match ".*${replaceStrings [ "." "+" ] [ "\\." "\\+" ] infix}.*" string != null;
   removeSuffix =
     suffix: string:
     if hasSuffix suffix string then

@@ -5,7 +5,7 @@ let
   isDarwin = lib.hasSuffix "darwin" system;
   cpu = builtins.head (builtins.split "-" system);
 
-  builders = import ./builders.nix { inherit lib system; };
+  builders = import ./builders.nix { inherit lib system machine; };
   inherit (builders) runCommand;
   debian = import ./debian.nix { inherit lib machine cpu; };
 
@@ -29,6 +29,18 @@ let
         done
       '';
 
+  bash = debian.package "bash" { programs = [ "usr/bin/bash" ]; };
+  # Only its name matters here.
+  cxxRuntime = builtins.derivation {
+    inherit (machine) system;
+    name = "gcc-15.2.0-lib";
+    builder = "/bin/bash";
+    args = [
+      "-c"
+      "echo 'libstdc++.so.6' >$out"
+    ];
+  };
+
   # Sources, as Debian distributes them unchanged.
   sourceOf = name: {
     inherit (machine.sources.${name}) version;
@@ -46,10 +58,13 @@ builders
     };
   };
 
-  nginx = fromMachine "nginx" { } // sourceOf "nginx";
+  # As nixpkgs has them: one that would break a build for images, and others that mend something.
+  nginx = fromMachine "nginx" { } // sourceOf "nginx" // { patches = [ ./nix-etag-1.15.4.patch ]; };
   valkey = fromMachine "valkey" { mainProgram = "valkey-server"; } // sourceOf "valkey";
   pcre2 = sourceOf "pcre2";
-  zlib = sourceOf "zlib";
+  zlib = sourceOf "zlib" // {
+    patches = [ ./zlib-notice.patch ];
+  };
 
   llvmPackages = {
     clang-unwrapped =
@@ -84,7 +99,7 @@ builders
     afterwards = "echo '#include <unistd.h>' >$out/include/crypt.h";
   };
 
-  bash = debian.package "bash" { programs = [ "usr/bin/bash" ]; };
+  inherit bash;
   postgresql_17 = debian.package "postgresql" {
     trees = {
       "usr/lib/postgresql/17" = "lib/postgresql/17";
@@ -95,11 +110,17 @@ builders
       "usr/lib/postgresql/17/lib/bitcode"
       "usr/lib/postgresql/17/lib/pgxs"
     ];
+    # As in nixpkgs: share/postgresql is the data directory, and a program looks for it beside the folder of the name that it
+    # was called by, whether or not that is a link (pkgs/servers/sql/postgresql/patches/relative-to-symlinks-16+.patch). And
+    # its closure has the C++ runtime by this name, which ICU needs.
     afterwards = ''
       mkdir -p $out/bin
+      ln -s 17/postgres.bki $out/share/postgresql/postgres.bki
       for program in $out/lib/postgresql/17/bin/*; do
-        ln -s "$program" $out/bin/
+        sed "s|@shell@|${bash}/bin/bash|; s|@program@|$program|" ${./relative-to-symlinks.sh} >$out/bin/$(basename "$program")
       done
+      chmod +x $out/bin/*
+      ln -s ${cxxRuntime} $out/lib/cxx-runtime
     '';
     mainProgram = "postgres";
   };
@@ -128,6 +149,7 @@ builders
   "cargo-nextest"
   "chromium"
   "nixfmt"
+  "nixfmt-tree"
   "nodejs"
   "podman"
   "shellcheck"

@@ -36,7 +36,11 @@ unpackPhase() {
   fi
   cd source
 }
-patchPhase() { eval "${postPatch-}"; }
+patchPhase() {
+  local patch
+  for patch in ${patches-}; do patch -p1 <"$patch"; done
+  eval "${postPatch-}"
+}
 
 runPhase() { # NAME: the derivation's own, or the one above
   if [ -n "${!1-}" ]; then eval "${!1}"; elif declare -F "$1" >/dev/null; then "$1"; fi
