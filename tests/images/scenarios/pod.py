@@ -8,9 +8,10 @@ from specification import PARTS, Specification
 
 # The goal is 5 s; a busy test machine must not fail for being busy.
 GOAL_TO_READY, LONGEST_TO_READY = 5, 60
-# What the kernel could not take back: measured 15 MB. And with the pages of programs and libraries that it maps, which it
-# reads around those that are touched and takes back when memory is scarce: 49 to 51 MB from run to run.
-KEPT_MEMORY_GOAL, MEMORY_GOAL = 18_000_000, 53_000_000
+# What the kernel could not take back: measured 17 MB. And with the pages of programs and libraries that it maps, which it
+# reads around those that are touched and takes back when memory is scarce: 49 to 51 MB from
+# run to run.
+KEPT_MEMORY_GOAL, MEMORY_GOAL = 20_000_000, 55_000_000
 # The only process that has to know them; PostgreSQL's entry point becomes `postgres`, whose environment stays.
 NEEDS_SECRETS = {"slipway", "postgres"}
 PASSWORD = "correct horse battery"
@@ -32,7 +33,7 @@ class ThePod(Specification):
         print(f"       of the processor: {self.processor_seconds:.2f} s, so {4 * self.processor_seconds:.2f} s at a quarter of one")
         self.assertLess(self.seconds, LONGEST_TO_READY)
 
-    def idle_it_keeps_at_most_18_mb_and_takes_at_most_53_mb(self):
+    def idle_it_keeps_at_most_20_mb_and_takes_at_most_55_mb(self):
         kept, taken = ({part: measure(part) for part in PARTS} for measure in (self.pod.kept_memory, self.pod.memory))
         figures = ", ".join(f"{part} {kept[part] / 1e6:.1f} of {taken[part] / 1e6:.1f}" for part in PARTS)
         print(f"       PSS in MB: {figures}; together {sum(kept.values()) / 1e6:.1f} of {sum(taken.values()) / 1e6:.1f}")

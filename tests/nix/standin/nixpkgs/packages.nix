@@ -117,9 +117,15 @@ builders
       mkdir -p $out/bin
       ln -s 17/postgres.bki $out/share/postgresql/postgres.bki
       for program in $out/lib/postgresql/17/bin/*; do
-        sed "s|@shell@|${bash}/bin/bash|; s|@program@|$program|" ${./relative-to-symlinks.sh} >$out/bin/$(basename "$program")
+        ln -s "$program" $out/bin/
       done
-      chmod +x $out/bin/*
+      # Clients need no data.
+      for program in postgres initdb; do
+        rm $out/bin/$program
+        sed "s|@shell@|${bash}/bin/bash|; s|@program@|$out/lib/postgresql/17/bin/$program|" \
+          ${./relative-to-symlinks.sh} >$out/bin/$program
+        chmod +x $out/bin/$program
+      done
       ln -s ${cxxRuntime} $out/lib/cxx-runtime
     '';
     mainProgram = "postgres";
