@@ -50,7 +50,11 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Sign in */
+        /**
+         * Sign in
+         * @description Also sets the cookie `__Host-device`, by which the browser is known at the next sign-in: nobody else's wrong guesses
+         *     keep it out. It signs nobody in.
+         */
         post: operations["login"];
         delete?: never;
         options?: never;
@@ -299,7 +303,7 @@ export interface components {
          */
         Credentials: {
             /**
-             * @description 3 to 64 letters, digits, `.`, `_` or `-`; blanks around it are dropped, case does not matter
+             * @description 1 to 64 letters, digits, `.`, `_`, `-`, `+` or `@`; blanks around it are dropped, case does not matter
              * @example ada
              */
             username: string;
@@ -373,7 +377,7 @@ export interface components {
         PasswordChange: {
             /**
              * Format: password
-             * @description 8 to 128 characters of any script, which are the same in each of their Unicode forms (NFC)
+             * @description The password as it is, of whatever shape
              * @example correct horse battery
              */
             current_password: string;
@@ -502,6 +506,20 @@ export interface components {
             user_agent: string;
             /** @description The address from which the user signed in. */
             ip: string;
+        };
+        /**
+         * SignIn
+         * @description The name and the password of an account.
+         */
+        SignIn: {
+            /** @description Case does not matter */
+            username: string;
+            /**
+             * Format: password
+             * @description The password as it is, of whatever shape
+             * @example correct horse battery
+             */
+            password: string;
         };
         /**
          * Summary
@@ -749,7 +767,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A field is missing or not valid; `detail` names it */
+            /** @description A field is missing or not valid, the name is reserved, or the password is easily guessed; `detail` names it */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -796,7 +814,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["Credentials"];
+                "application/json": components["schemas"]["SignIn"];
             };
         };
         responses: {
@@ -1028,7 +1046,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A field is missing or not valid; `detail` names it */
+            /** @description A field is missing or not valid, or the new password is easily guessed; `detail` names it */
             422: {
                 headers: {
                     [name: string]: unknown;

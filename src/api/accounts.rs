@@ -16,7 +16,7 @@ use super::input::JsonBody;
 use super::security::BearerToken;
 use super::sessions::AccessToken;
 use super::{State, Tag};
-use crate::auth::{Device, Password, SignedIn, Username};
+use crate::auth::{Device, Password, SignedIn, TypedPassword, Username};
 
 pub(super) struct AccountsApi;
 
@@ -29,12 +29,22 @@ struct Credentials {
     password: Password,
 }
 
+/// The name and the password of an account.
+#[derive(Deserialize, Object)]
+#[oai(write_only_all, deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
+struct SignIn {
+    /// Case does not matter
+    username: String,
+    password: TypedPassword,
+}
+
 /// The present password and the one to replace it.
 #[derive(Deserialize, Object)]
 #[oai(write_only_all, deny_unknown_fields)]
 #[serde(deny_unknown_fields)]
 struct PasswordChange {
-    current_password: Password,
+    current_password: TypedPassword,
     new_password: Password,
 }
 
@@ -125,6 +135,7 @@ documented_errors! {
     /// Why nobody was registered.
     RegisterError {
         409 => "The username is taken",
+        422 => "A field is missing or not valid, the name is reserved, or the password is easily guessed; `detail` names it",
         429 => "Too many attempts",
     }
 }
@@ -149,6 +160,7 @@ documented_errors! {
     PasswordError {
         401 => "The access token is missing, expired or of an ended session",
         403 => "The current password is wrong",
+        422 => "A field is missing or not valid, or the new password is easily guessed; `detail` names it",
         429 => "Too many attempts",
     }
 }
@@ -169,6 +181,7 @@ impl AccountsApi {
         let Credentials { username, password } = body.0;
         let signed_in = state.auth.register(&username, &password, &device).await?;
         context.identify(signed_in.user.id);
+        state.remember_device(&signed_in, &context);
         let cookie = state.cookie_for(&signed_in);
         let SignedIn { user, access_token, .. } = signed_in;
         let registered = Registered {
@@ -181,17 +194,21 @@ impl AccountsApi {
     }
 
     /// Sign in
+    ///
+    /// Also sets the cookie `__Host-device`, by which the browser is known at the next sign-in: nobody else's wrong guesses
+    /// keep it out. It signs nobody in.
     #[oai(path = "/login", method = "post", operation_id = "login")]
     async fn login(
         &self,
         state: Data<&Arc<State>>,
-        body: JsonBody<Credentials>,
+        body: JsonBody<SignIn>,
         device: Device,
         context: RequestContext,
     ) -> Result<LoginResponse, LoginError> {
-        let Credentials { username, password } = body.0;
+        let SignIn { username, password } = body.0;
         let signed_in = state.auth.login(&username, &password, &device).await?;
         context.identify(signed_in.user.id);
+        state.remember_device(&signed_in, &context);
         let cookie = state.cookie_for(&signed_in);
         Ok(LoginResponse::SignedIn(Json(signed_in.into()), cookie))
     }

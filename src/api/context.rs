@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use poem::{FromRequest, Request, RequestBody, Result};
 use uuid::Uuid;
 
+use super::security::device_token;
 use crate::auth::Device;
 use crate::problem::Problem;
 
@@ -17,6 +18,7 @@ pub struct RequestContext(Arc<Inner>);
 struct Inner {
     client_address: Option<IpAddr>,
     user_id: OnceLock<Uuid>,
+    device_cookie: OnceLock<String>,
 }
 
 impl RequestContext {
@@ -24,6 +26,7 @@ impl RequestContext {
         Self(Arc::new(Inner {
             client_address,
             user_id: OnceLock::new(),
+            device_cookie: OnceLock::new(),
         }))
     }
 
@@ -36,6 +39,16 @@ impl RequestContext {
     pub fn identify(&self, user_id: Uuid) {
         // The first to be noted is the one whose token was verified.
         let _ = self.0.user_id.set(user_id);
+    }
+
+    /// Has the response set this cookie besides its own.
+    pub(super) fn set_device_cookie(&self, cookie: String) {
+        let _ = self.0.device_cookie.set(cookie);
+    }
+
+    /// The `Set-Cookie` by which the device will be known.
+    pub(crate) fn device_cookie(&self) -> Option<&str> {
+        self.0.device_cookie.get().map(String::as_str)
     }
 
     pub(crate) fn user_id(&self) -> Option<Uuid> {
@@ -59,6 +72,7 @@ impl<'a> FromRequest<'a> for Device {
             user_agent: user_agent
                 .map(|name| String::from_utf8_lossy(name.as_bytes()).into_owned())
                 .unwrap_or_default(),
+            token: device_token(request),
         })
     }
 }

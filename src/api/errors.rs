@@ -26,6 +26,17 @@ impl From<AuthError> for Problem {
                 "username_taken",
                 "This username is taken. Choose another one.",
             ),
+            AuthError::UsernameReserved => Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "username_reserved",
+                "username: this name is reserved. Choose another one.",
+            ),
+            AuthError::WeakPassword => Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "password_easily_guessed",
+                "password: this one is among the first that are guessed, since it is common or made of a name, a date or a \
+                 row of keys. Choose another one, such as four words that have nothing to do with one another.",
+            ),
             AuthError::WrongPassword => Self::new(
                 StatusCode::FORBIDDEN,
                 "wrong_password",

@@ -12,7 +12,7 @@ use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::auth::{Password, Username};
+use crate::auth::{Password, TypedPassword, Username};
 use crate::problem::Problem;
 
 /// The largest request body. The largest that the API needs has about 1 KB.
@@ -179,11 +179,11 @@ checked_string!(
     "Username",
     MetaSchema {
         description: Some(
-            "3 to 64 letters, digits, `.`, `_` or `-`; blanks around it are dropped, case does not matter"
+            "1 to 64 letters, digits, `.`, `_`, `-`, `+` or `@`; blanks around it are dropped, case does not matter"
         ),
         example: Some("ada".into()),
         pattern: Some(format!(
-            r"^[ \t\n\f\r]*[A-Za-z0-9._-]{{{},{}}}[ \t\n\f\r]*$",
+            r"^[ \t\n\f\r]*[A-Za-z0-9._+@-]{{{},{}}}[ \t\n\f\r]*$",
             Username::MIN_LENGTH,
             Username::MAX_LENGTH
         )),
@@ -199,6 +199,16 @@ checked_string!(
         example: Some("correct horse battery".into()),
         min_length: Some(Password::MIN_CHARACTERS),
         max_length: Some(Password::MAX_CHARACTERS),
+        ..MetaSchema::new_with_format("string", "password")
+    }
+);
+
+checked_string!(
+    TypedPassword,
+    "TypedPassword",
+    MetaSchema {
+        description: Some("The password as it is, of whatever shape"),
+        example: Some("correct horse battery".into()),
         ..MetaSchema::new_with_format("string", "password")
     }
 );

@@ -1,6 +1,6 @@
 //! The two ways in which a request proves who makes it: a bearer token and the refresh cookie.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use poem::http::header;
 use poem::{Request, RequestBody, Result};
 use poem_openapi::registry::{MetaSecurityScheme, Registry};
@@ -10,7 +10,7 @@ use super::RequestContext;
 use super::State;
 use super::cookies::Cookie;
 use super::errors::{invalid_access_token, unreadable_cookie};
-use crate::auth::{AuthError, Identity};
+use crate::auth::{AuthError, Identity, SignedIn};
 use crate::config::{CookieConfig, SameSite};
 use crate::problem::Problem;
 
@@ -19,6 +19,14 @@ use crate::problem::Problem;
 const SECURE_COOKIE: &str = "__Host-refresh_token";
 /// The refresh cookie's name in development over plain HTTP.
 const PLAIN_COOKIE: &str = "refresh_token";
+
+const REFRESH_COOKIES: [&str; 2] = [SECURE_COOKIE, PLAIN_COOKIE];
+/// The same for the cookie by which a browser is known from which an account was signed in to before.
+const SECURE_DEVICE_COOKIE: &str = "__Host-device";
+const PLAIN_DEVICE_COOKIE: &str = "device";
+const DEVICE_COOKIES: [&str; 2] = [SECURE_DEVICE_COOKIE, PLAIN_DEVICE_COOKIE];
+/// Browsers keep no cookie for longer (RFC 6265bis, section 5.5).
+const DEVICE_COOKIE_DAYS: i64 = 400;
 
 /// The token of an `Authorization: Bearer` header, not yet verified.
 pub(super) struct BearerToken(String);
@@ -56,21 +64,40 @@ impl State {
 
     /// A `Set-Cookie` that hands over a refresh token until `expires_at`.
     pub(super) fn set_cookie(&self, token: &str, expires_at: DateTime<Utc>) -> String {
-        set_cookie(self.cookie, token, (expires_at - self.clock.now()).num_seconds().max(0))
+        let max_age = (expires_at - self.clock.now()).num_seconds().max(0);
+        set_cookie(self.cookie, REFRESH_COOKIES, token, max_age)
     }
 
     /// A `Set-Cookie` that removes the refresh token.
     pub(super) fn clear_cookie(&self) -> String {
-        set_cookie(self.cookie, "", 0)
+        set_cookie(self.cookie, REFRESH_COOKIES, "", 0)
+    }
+
+    /// Has the response set the cookie by which a device that is new will be known.
+    pub(super) fn remember_device(&self, signed_in: &SignedIn, context: &RequestContext) {
+        if let Some(token) = &signed_in.device_token {
+            let max_age = TimeDelta::days(DEVICE_COOKIE_DAYS).num_seconds();
+            context.set_device_cookie(set_cookie(self.cookie, DEVICE_COOKIES, token, max_age));
+        }
     }
 }
 
+/// The device's token, whichever of the two cookies it is in: it is verified, and proves the same.
+pub(super) fn device_token(request: &Request) -> Option<String> {
+    [SECURE_DEVICE_COOKIE, PLAIN_DEVICE_COOKIE]
+        .iter()
+        .find_map(|name| match Cookie::of(request, name) {
+            Cookie::Text(token) => Some(token),
+            Cookie::Missing | Cookie::Unreadable => None,
+        })
+}
+
 /// RFC 6265bis; `HttpOnly` keeps the token from scripts, `Path=/` is what `__Host-` asks for.
-fn set_cookie(config: CookieConfig, value: &str, max_age: i64) -> String {
+fn set_cookie(config: CookieConfig, [secure_name, plain_name]: [&str; 2], value: &str, max_age: i64) -> String {
     let (name, secure) = if config.secure {
-        (SECURE_COOKIE, "; Secure")
+        (secure_name, "; Secure")
     } else {
-        (PLAIN_COOKIE, "")
+        (plain_name, "")
     };
     let same_site = match config.same_site {
         SameSite::Strict => "Strict",
@@ -165,6 +192,6 @@ mod tests {
             same_site: SameSite::Strict,
         };
         let cookie = "__Host-refresh_token=t; Path=/; Max-Age=60; HttpOnly; SameSite=Strict; Secure";
-        assert_eq!(set_cookie(config, "t", 60), cookie);
+        assert_eq!(set_cookie(config, REFRESH_COOKIES, "t", 60), cookie);
     }
 }

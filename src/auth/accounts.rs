@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::password::Verdict;
-use super::{Attempt, Auth, AuthError, Device, Identity, Password, SignedIn, Username};
+use super::{Attempt, Auth, AuthError, Device, Identity, Password, SignedIn, TypedPassword, Username, blocklist};
 use crate::store::{Ended, NewSession, PasswordChange, PasswordChanged, Started, StoreError, session, user};
 
 /// A user agent is kept for a person to recognise, not to parse; longer ones are cut.
@@ -13,7 +13,8 @@ impl Auth {
     /// Adds an account and signs it in.
     ///
     /// # Errors
-    /// [`AuthError::UsernameTaken`], [`AuthError::RateLimited`], [`AuthError::Busy`], [`AuthError::Store`].
+    /// [`AuthError::UsernameReserved`], [`AuthError::UsernameTaken`], [`AuthError::WeakPassword`],
+    /// [`AuthError::RateLimited`], [`AuthError::Busy`], [`AuthError::Store`].
     pub async fn register(
         &self,
         username: &Username,
@@ -24,13 +25,20 @@ impl Auth {
             route: "register",
             address: device.address,
             account: &username.key(),
+            device: None,
         })
         .await?;
+        if blocklist::is_reserved(username) {
+            return Err(AuthError::UsernameReserved);
+        }
+        if blocklist::is_easily_guessed(password, username) {
+            return Err(AuthError::WeakPassword);
+        }
         let user = user::Model {
             id: Uuid::now_v7(),
             username: username.as_str().to_owned(),
             username_key: username.key(),
-            password_hash: self.passwords.hash(password.expose()).await?,
+            password_hash: self.passwords.hash(password.expose(), device.address).await?,
             created_at: self.clock.now(),
             sessions_ended_through: None,
             sessions_ended_at: None,
@@ -42,7 +50,7 @@ impl Auth {
         {
             Ok((user, session)) => {
                 self.record("register", "success", Some(user.id));
-                Ok(self.tokens_for(user, session))
+                Ok(self.with_device_token(self.tokens_for(user, session), username, device))
             }
             Err(StoreError::Taken) => {
                 self.record("register", "username_taken", None);
@@ -52,26 +60,32 @@ impl Auth {
         }
     }
 
-    /// Signs an account in on a device. An unknown name and a wrong password take the same time and give the same
-    /// error (R11).
+    /// Signs an account in on a device. An unknown name, one that no account can have, and a wrong password take the same
+    /// time and give the same error (R11).
     ///
     /// # Errors
     /// [`AuthError::InvalidCredentials`], [`AuthError::RateLimited`], [`AuthError::Busy`], [`AuthError::Store`].
     pub async fn login(
         &self,
-        username: &Username,
-        password: &Password,
+        username: &str,
+        password: &TypedPassword,
         device: &Device,
     ) -> Result<SignedIn, AuthError> {
-        self.admit(Attempt {
+        let Ok(username) = Username::try_from(username.to_owned()) else {
+            return self.login_by_a_name_of_nobody(password, device).await;
+        };
+        let token = device.token.as_deref();
+        let known_device = token.and_then(|token| self.device_tokens.verify(token, &username));
+        let attempt = Attempt {
             route: "login",
             address: device.address,
             account: &username.key(),
-        })
-        .await?;
+            device: known_device.as_ref(),
+        };
+        self.admit(attempt).await?;
         let user = self.store.user_by_name(&username.key()).await?;
         let stored = user.as_ref().map(|user| user.password_hash.as_str());
-        let verdict = self.passwords.verify(password, stored).await?;
+        let verdict = self.passwords.verify(password, stored, device.address).await?;
         if verdict == Verdict::Unverifiable {
             self.record("login", "unverifiable_hash", user.map(|user| user.id));
             return Err(AuthError::InvalidCredentials);
@@ -89,19 +103,49 @@ impl Auth {
             user.password_hash = next;
         }
         let session = self.start_session(&mut user, password, device).await?;
+        self.rate_limiter.forgive(attempt).await;
         self.record("login", "success", Some(user.id));
-        Ok(self.tokens_for(user, session))
+        Ok(self.with_device_token(self.tokens_for(user, session), &username, device))
+    }
+
+    /// Takes as long as a sign-in with a wrong password.
+    async fn login_by_a_name_of_nobody(
+        &self,
+        password: &TypedPassword,
+        device: &Device,
+    ) -> Result<SignedIn, AuthError> {
+        self.admit(Attempt {
+            route: "login",
+            address: device.address,
+            account: "",
+            device: None,
+        })
+        .await?;
+        self.passwords.verify(password, None, device.address).await?;
+        self.record("login", "invalid_credentials", None);
+        Err(AuthError::InvalidCredentials)
+    }
+
+    /// Hands a device that is not known yet a token by which it is at the next sign-in.
+    fn with_device_token(&self, signed_in: SignedIn, username: &Username, device: &Device) -> SignedIn {
+        let token = device.token.as_deref();
+        let is_known = token.is_some_and(|token| self.device_tokens.verify(token, username).is_some());
+        SignedIn {
+            device_token: (!is_known).then(|| self.device_tokens.issue(username)).flatten(),
+            ..signed_in
+        }
     }
 
     /// Replaces the password, ends all sessions and begins a new one: who knew the old password is out, and so is who
     /// holds a copy of this session's tokens (OWASP ASVS 7.4.3, 7.2.4).
     ///
     /// # Errors
-    /// [`AuthError::WrongPassword`], [`AuthError::RateLimited`], [`AuthError::Busy`], [`AuthError::Store`].
+    /// [`AuthError::WrongPassword`], [`AuthError::WeakPassword`], [`AuthError::RateLimited`], [`AuthError::Busy`],
+    /// [`AuthError::Store`].
     pub async fn change_password(
         &self,
         identity: &Identity,
-        current: &Password,
+        current: &TypedPassword,
         new: &Password,
         device: &Device,
     ) -> Result<SignedIn, AuthError> {
@@ -109,15 +153,23 @@ impl Auth {
             route: "password",
             address: device.address,
             account: &identity.user_id.to_string(),
+            device: None,
         })
         .await?;
         let user = self.user(identity).await?;
-        let verdict = self.passwords.verify(current, Some(&user.password_hash)).await?;
+        let stored = Some(user.password_hash.as_str());
+        let verdict = self.passwords.verify(current, stored, device.address).await?;
         if !verdict.is_right() {
             self.record("password", "wrong_password", Some(user.id));
             return Err(AuthError::WrongPassword);
         }
-        let next = self.passwords.hash(new.expose()).await?;
+        // Names of before this rule have other shapes, too.
+        if let Ok(username) = Username::try_from(user.username.clone())
+            && blocklist::is_easily_guessed(new, &username)
+        {
+            return Err(AuthError::WeakPassword);
+        }
+        let next = self.passwords.hash(new.expose(), device.address).await?;
         let change = PasswordChange {
             user,
             next,
@@ -157,7 +209,7 @@ impl Auth {
     async fn start_session(
         &self,
         user: &mut user::Model,
-        password: &Password,
+        password: &TypedPassword,
         device: &Device,
     ) -> Result<session::Model, AuthError> {
         loop {
@@ -174,8 +226,12 @@ impl Auth {
             let now = self.store.user_after_changes(user.id).await?;
             let stored = now.as_ref().map(|user| user.password_hash.as_str());
             // Another sign-in may have replaced the hash by a stronger one of the same password.
-            let is_right =
-                stored == Some(&user.password_hash) || self.passwords.verify(password, stored).await?.is_right();
+            let is_right = stored == Some(&user.password_hash)
+                || self
+                    .passwords
+                    .verify(password, stored, device.address)
+                    .await?
+                    .is_right();
             match now {
                 Some(now) if is_right => *user = now,
                 _ => {

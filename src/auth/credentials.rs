@@ -5,14 +5,15 @@ use std::fmt;
 use serde::Deserialize;
 use unicode_normalization::UnicodeNormalization;
 
-/// A username: 3 to 64 letters, digits, `.`, `_` or `-`, without the blanks around it.
+/// A username: 1 to 64 letters, digits, `.`, `_`, `-`, `+` or `@`, so that an e-mail address can be one, without the blanks
+/// around it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Username(String);
 
 impl Username {
     /// The shortest name.
-    pub const MIN_LENGTH: usize = 3;
+    pub const MIN_LENGTH: usize = 1;
     /// The longest name.
     pub const MAX_LENGTH: usize = 64;
 
@@ -33,25 +34,21 @@ impl TryFrom<String> for Username {
     fn try_from(text: String) -> Result<Self, Self::Error> {
         // The blanks of ASCII and no others: JSON Schema and Rust disagree on what else is one.
         let name = text.trim_matches(|c: char| c.is_ascii_whitespace());
-        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '+' | '@');
         if (Self::MIN_LENGTH..=Self::MAX_LENGTH).contains(&name.len()) && name.chars().all(allowed) {
             Ok(Self(name.to_owned()))
         } else {
-            Err("must be 3 to 64 characters out of letters a-z, digits, '.', '_' and '-'")
+            Err("must be 1 to 64 characters out of letters a-z, digits, '.', '_', '-', '+' and '@'")
         }
     }
 }
 
-/// A new or typed password: 8 to 128 characters (Unicode code points) of any script, never cut short (OWASP ASVS
-/// 6.2.1, 6.2.8, 6.2.9; NIST SP 800-63B counts code points), prepared as RFC 8265, section 4.2 (OpaqueString) says, so
-/// that it is the same on every keyboard: what a Mac types as `u` and a combining diaeresis is `ü` elsewhere.
+/// A new password: 8 to 128 characters (Unicode code points) of any script, never cut short (OWASP ASVS 6.2.1, 6.2.8,
+/// 6.2.9; NIST SP 800-63B counts code points), prepared as RFC 8265, section 4.2 (OpaqueString) says, so that it is the same
+/// on every keyboard: what a Mac types as `u` and a combining diaeresis is `ü` elsewhere.
 #[derive(Clone, Deserialize)]
 #[serde(try_from = "String")]
-pub struct Password {
-    prepared: String,
-    /// As it was typed, where that is something else.
-    typed: Option<String>,
-}
+pub struct Password(String);
 
 impl Password {
     /// The fewest characters.
@@ -61,13 +58,7 @@ impl Password {
 
     /// The password itself; never log what this returns.
     pub fn expose(&self) -> &str {
-        &self.prepared
-    }
-
-    /// The password as it was typed, where preparing it changed it: of that a hash was made before passwords were
-    /// prepared. Never log what this returns.
-    pub fn expose_as_typed(&self) -> Option<&str> {
-        self.typed.as_deref()
+        &self.0
     }
 }
 
@@ -79,8 +70,38 @@ impl TryFrom<String> for Password {
         if !(Self::MIN_CHARACTERS..=Self::MAX_CHARACTERS).contains(&prepared.chars().count()) {
             return Err("must be 8 to 128 characters");
         }
+        Ok(Self(prepared))
+    }
+}
+
+/// What somebody typed as the password that an account has: of any shape, since it is right or wrong and nothing else. It may
+/// be from another service, whose passwords had other rules.
+#[derive(Clone, Deserialize)]
+#[serde(from = "String")]
+pub struct TypedPassword {
+    prepared: String,
+    /// As it was typed, where that is something else.
+    typed: Option<String>,
+}
+
+impl TypedPassword {
+    /// The password as new ones are prepared; never log what this returns.
+    pub fn expose(&self) -> &str {
+        &self.prepared
+    }
+
+    /// The password as it was typed, where preparing it changed it: of that a hash was made before passwords were
+    /// prepared. Never log what this returns.
+    pub fn expose_as_typed(&self) -> Option<&str> {
+        self.typed.as_deref()
+    }
+}
+
+impl From<String> for TypedPassword {
+    fn from(text: String) -> Self {
+        let prepared = prepare(&text);
         let typed = (prepared != text).then_some(text);
-        Ok(Self { prepared, typed })
+        Self { prepared, typed }
     }
 }
 
@@ -106,6 +127,12 @@ impl fmt::Debug for Password {
     }
 }
 
+impl fmt::Debug for TypedPassword {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -117,12 +144,20 @@ mod tests {
     }
 
     #[test]
-    fn usernames_that_are_short_long_or_hold_other_characters_are_refused() {
+    fn an_e_mail_address_can_be_a_username() {
+        for name in ["ada+slipway@example.com", "a", "@"] {
+            assert_eq!(Username::try_from(name.to_owned()).unwrap().as_str(), name);
+        }
+    }
+
+    #[test]
+    fn usernames_that_are_empty_long_or_hold_other_characters_are_refused() {
         for name in [
-            "ab",
+            "",
+            " ",
             &"a".repeat(65),
             "a b c",
-            "ada@x",
+            "ada/x",
             "ädä",
             "a\0b",
             "\u{85}ada",
@@ -143,8 +178,12 @@ mod tests {
         }
     }
 
-    fn password(text: &str) -> Password {
-        Password::try_from(text.to_owned()).unwrap()
+    fn password(text: &str) -> TypedPassword {
+        assert_eq!(
+            Password::try_from(text.to_owned()).unwrap().expose(),
+            TypedPassword::from(text.to_owned()).expose()
+        );
+        TypedPassword::from(text.to_owned())
     }
 
     /// F14, NIST SP 800-63B-4, section 3.1.1.2.

@@ -12,6 +12,12 @@ pub enum AuthError {
     /// Register with a name that exists in any case of its letters. Clients see 409.
     #[error("the username is taken")]
     UsernameTaken,
+    /// Register with a name that others would take for the operator. Clients see 422.
+    #[error("the username is reserved")]
+    UsernameReserved,
+    /// A new password that is one of the first to be guessed. Clients see 422.
+    #[error("the password is easily guessed")]
+    WeakPassword,
     /// Change of password with a wrong current one. Clients see 403, because 401 would make them refresh and retry.
     #[error("the current password is wrong")]
     WrongPassword,

@@ -3,9 +3,12 @@
 mod access_token;
 mod accounts;
 mod argon2id;
+mod blocklist;
 mod cleanup;
 mod credentials;
+mod device_token;
 mod error;
+mod fair_share;
 mod jwt_crypto;
 mod password;
 mod rate_limit;
@@ -22,7 +25,7 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 pub use access_token::ACCESS_TOKEN_LIFETIME;
-pub use credentials::{Password, Username};
+pub use credentials::{Password, TypedPassword, Username};
 pub use error::AuthError;
 pub use rate_limit::{Limit, Refusal};
 pub use sessions::{GRACE_WINDOW, SessionPage};
@@ -34,6 +37,7 @@ use crate::store::{Store, session, user};
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
 use access_token::AccessTokens;
+use device_token::DeviceTokens;
 use password::PasswordHasher;
 use rate_limit::{Attempt, RateLimiter};
 use refresh_token::RefreshTokens;
@@ -49,6 +53,7 @@ pub struct Auth {
     passwords: PasswordHasher,
     access_tokens: AccessTokens,
     refresh_tokens: RefreshTokens,
+    device_tokens: DeviceTokens,
     revocations: Revocations,
     rate_limiter: RateLimiter,
     session_ids: SessionIds,
@@ -64,6 +69,8 @@ pub struct Device {
     pub address: Option<IpAddr>,
     /// The browser's name for itself.
     pub user_agent: String,
+    /// What an earlier sign-in gave it, not yet verified: see [`SignedIn::device_token`].
+    pub token: Option<String>,
 }
 
 /// The outcome of a sign-in or a refresh: a session and the tokens to use it.
@@ -77,6 +84,8 @@ pub struct SignedIn {
     pub access_token: String,
     /// The value of the refresh cookie.
     pub refresh_token: String,
+    /// The value of a cookie by which the device is known at the next sign-in, if it is new.
+    pub device_token: Option<String>,
 }
 
 /// Who makes a request, as its access token proves.
@@ -97,6 +106,7 @@ impl Auth {
             passwords: PasswordHasher::new(&config.passwords, Arc::clone(&metrics)),
             access_tokens: AccessTokens::new(&config.tokens),
             refresh_tokens: RefreshTokens::new(&config.tokens),
+            device_tokens: DeviceTokens::new(&config.tokens),
             revocations: Revocations::new(clock.clone(), store.clone(), cache.clone(), Arc::clone(&metrics)),
             rate_limiter: RateLimiter::new(config.rate_limits, cache, clock.clone()),
             session_ids: SessionIds::default(),
@@ -149,6 +159,7 @@ impl Auth {
         SignedIn {
             access_token: self.access_tokens.issue(&user, &session, self.clock.now()),
             refresh_token: self.refresh_tokens.issue(session.id, session.generation),
+            device_token: None,
             user,
             session,
         }

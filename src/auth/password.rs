@@ -1,5 +1,7 @@
 //! Password hashing: Argon2id with the parameters of OWASP's Password Storage Cheat Sheet, off the async threads.
 
+use std::net::IpAddr;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,17 +10,21 @@ use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, CustomizedPasswordHasher as _, Params, PasswordVerifier as _, Version};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
+use bcrypt::HashParts;
 use ring::rand::{SecureRandom, SystemRandom};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use super::argon2id::Argon2id;
-use super::{AuthError, Password};
+use super::fair_share::Shares;
+use super::{AuthError, TypedPassword};
 use crate::config::PasswordConfig;
 use crate::telemetry::Metrics;
 
 /// How long a hash may wait for its turn: well inside the request's deadline (10 s), with time left to compute.
 const QUEUE_PATIENCE: Duration = Duration::from_secs(5);
+/// 16 times as long as with passlib's default, 12: some 4 s.
+const MAX_BCRYPT_COST: u32 = 16;
 /// Length of a salt (RFC 9106, section 4).
 const SALT_BYTES: usize = 16;
 
@@ -31,6 +37,8 @@ pub(super) struct PasswordHasher {
     running: Arc<Semaphore>,
     /// As many as may run or wait.
     admitted: Arc<Semaphore>,
+    /// How many of these are of one network.
+    shares: Shares,
     decoy: Arc<str>,
     metrics: Arc<Metrics>,
 }
@@ -45,8 +53,8 @@ pub(super) enum Verdict {
     Unverifiable,
     /// It is.
     Right,
-    /// It is, and the stored hash was made with weaker parameters than are now asked for, or of the password before it
-    /// was prepared: store this one (R12).
+    /// It is, and the stored hash is bcrypt's, or was made with weaker parameters than are now asked for or of the password
+    /// before it was prepared: store this one (R12).
     RightWithNewHash(String),
 }
 
@@ -64,24 +72,36 @@ impl PasswordHasher {
             params: config.params.clone(),
             running: Arc::new(Semaphore::new(config.concurrency)),
             admitted: Arc::new(Semaphore::new(config.concurrency + config.queue)),
+            shares: Shares::of(config.concurrency + config.queue),
             metrics,
         }
     }
 
-    /// A PHC string with a random salt.
-    pub(super) async fn hash(&self, password: &str) -> Result<String, AuthError> {
+    /// A PHC string with a random salt, for a client at `address`.
+    pub(super) async fn hash(&self, password: &str, address: Option<IpAddr>) -> Result<String, AuthError> {
         let (argon2id, params) = (self.argon2id.clone(), self.params.clone());
         let password = password.to_owned();
-        self.run(move || hash_now(&argon2id, params, &password)).await
+        self.run(address, move || hash_now(&argon2id, params, &password)).await
     }
 
     /// Compares `password` with a stored hash. Without one (an unknown account) and with one that cannot be verified a
     /// decoy of the same cost is compared, so that the time tells nothing (R11).
-    pub(super) async fn verify(&self, password: &Password, stored: Option<&str>) -> Result<Verdict, AuthError> {
+    pub(super) async fn verify(
+        &self,
+        password: &TypedPassword,
+        stored: Option<&str>,
+        address: Option<IpAddr>,
+    ) -> Result<Verdict, AuthError> {
         let (argon2id, params) = (self.argon2id.clone(), self.params.clone());
         let (decoy, stored) = (Arc::clone(&self.decoy), stored.map(str::to_owned));
         let password = password.clone();
-        self.run(move || {
+        self.run(address, move || {
+            if let Some(hash) = stored.as_deref().filter(|stored| is_bcrypt(stored)) {
+                return match is_password_of_bcrypt(&password, hash)? {
+                    true => hash_now(&argon2id, params, password.expose()).map(Verdict::RightWithNewHash),
+                    false => Ok(Verdict::Wrong),
+                };
+            }
             let stored = stored.as_deref().map(verifiable);
             let decoy = PasswordHash::new(&decoy).map_err(hashing_error)?;
             let compared = stored.as_ref().and_then(Option::as_ref).unwrap_or(&decoy);
@@ -111,8 +131,10 @@ impl PasswordHasher {
     /// Runs `work` on a blocking thread when a turn is free.
     async fn run<T: Send + 'static>(
         &self,
+        address: Option<IpAddr>,
         work: impl FnOnce() -> Result<T, AuthError> + Send + 'static,
     ) -> Result<T, AuthError> {
+        let share = self.shares.take(address).ok_or(AuthError::Busy)?;
         let admitted = Arc::clone(&self.admitted).try_acquire_owned();
         let admitted = admitted.map_err(|_| AuthError::Busy)?;
         let expected = self.argon2id.expect_hash();
@@ -126,7 +148,7 @@ impl PasswordHasher {
         let permits: [OwnedSemaphorePermit; 2] = [admitted, permit];
         let work = tokio::task::spawn_blocking(move || {
             let result = work();
-            drop((expected, permits));
+            drop((expected, permits, share));
             result
         });
         work.await.map_err(hashing_error)?
@@ -146,6 +168,18 @@ fn is_password(argon2id: &Argon2id, password: &str, hash: &PasswordHash) -> Resu
         Err(Error::PasswordInvalid) => Ok(false),
         Err(error) => Err(hashing_error(error)),
     }
+}
+
+/// Whether it is a hash of bcrypt, as services have it that were moved here (`$2a$`, `$2b$`, `$2y$`), and not one that takes
+/// minutes to compare.
+fn is_bcrypt(stored: &str) -> bool {
+    HashParts::from_str(stored).is_ok_and(|parts| parts.get_cost() <= MAX_BCRYPT_COST)
+}
+
+/// It was made of the password as it was typed, of which bcrypt takes the first 72 bytes.
+fn is_password_of_bcrypt(password: &TypedPassword, hash: &str) -> Result<bool, AuthError> {
+    let typed = password.expose_as_typed().unwrap_or(password.expose());
+    bcrypt::verify(typed, hash).map_err(hashing_error)
 }
 
 /// A stored hash, if it is one of Argon2 that is complete: any other can be compared with nothing.
@@ -189,8 +223,8 @@ mod tests {
         PasswordHasher::new(&config, Arc::default())
     }
 
-    fn typed(password: &str) -> Password {
-        Password::try_from(password.to_owned()).unwrap()
+    fn typed(password: &str) -> TypedPassword {
+        TypedPassword::from(password.to_owned())
     }
 
     /// R12: no truncation, and nothing but the exact password passes.
@@ -198,15 +232,15 @@ mod tests {
     async fn every_character_of_a_long_password_counts() {
         let hasher = hasher(64, 1, 1);
         let password = "p".repeat(128);
-        let hash = hasher.hash(&password).await.unwrap();
+        let hash = hasher.hash(&password, None).await.unwrap();
         assert!(hash.starts_with("$argon2id$v=19$m=64,t=1,p=1$"), "{hash}");
         assert_eq!(
-            hasher.verify(&typed(&password), Some(&hash)).await.unwrap(),
+            hasher.verify(&typed(&password), Some(&hash), None).await.unwrap(),
             Verdict::Right
         );
         let almost = format!("{}q", "p".repeat(127));
         assert_eq!(
-            hasher.verify(&typed(&almost), Some(&hash)).await.unwrap(),
+            hasher.verify(&typed(&almost), Some(&hash), None).await.unwrap(),
             Verdict::Wrong
         );
     }
@@ -215,21 +249,25 @@ mod tests {
     #[tokio::test]
     async fn a_weaker_hash_is_replaced_and_a_stronger_one_is_kept() {
         let (weak, strong) = (hasher(64, 1, 1), hasher(128, 1, 1));
-        let hash = weak.hash("correct horse").await.unwrap();
-        let Verdict::RightWithNewHash(better) = strong.verify(&typed("correct horse"), Some(&hash)).await.unwrap()
+        let hash = weak.hash("correct horse", None).await.unwrap();
+        let Verdict::RightWithNewHash(better) =
+            strong.verify(&typed("correct horse"), Some(&hash), None).await.unwrap()
         else {
             panic!("the weak hash was kept");
         };
         assert_eq!(
-            strong.verify(&typed("correct horse"), Some(&better)).await.unwrap(),
+            strong
+                .verify(&typed("correct horse"), Some(&better), None)
+                .await
+                .unwrap(),
             Verdict::Right
         );
         assert_eq!(
-            weak.verify(&typed("correct horse"), Some(&better)).await.unwrap(),
+            weak.verify(&typed("correct horse"), Some(&better), None).await.unwrap(),
             Verdict::Right
         );
         assert_eq!(
-            strong.verify(&typed("wrong horse"), Some(&hash)).await.unwrap(),
+            strong.verify(&typed("wrong horse"), Some(&hash), None).await.unwrap(),
             Verdict::Wrong
         );
     }
@@ -257,7 +295,10 @@ mod tests {
     async fn without_a_stored_hash_a_decoy_of_the_same_cost_is_computed() {
         let hasher = hasher(64, 1, 1);
         assert!(hasher.decoy.starts_with("$argon2id$v=19$m=64,t=1,p=1$"));
-        assert_eq!(hasher.verify(&typed("anything"), None).await.unwrap(), Verdict::Wrong);
+        assert_eq!(
+            hasher.verify(&typed("anything"), None, None).await.unwrap(),
+            Verdict::Wrong
+        );
         assert_eq!(hasher.metrics.password_hashes(), 1);
     }
 
@@ -266,7 +307,7 @@ mod tests {
     async fn a_stored_hash_of_another_kind_costs_a_hash_and_is_never_right() {
         let hasher = hasher(64, 1, 1);
         for (number, stored) in [
-            "$2b$12$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy",
+            "$2b$31$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy",
             "!",
             "",
             "*",
@@ -282,7 +323,7 @@ mod tests {
         .into_iter()
         .enumerate()
         {
-            let verdict = hasher.verify(&typed("password"), Some(stored)).await.unwrap();
+            let verdict = hasher.verify(&typed("password"), Some(stored), None).await.unwrap();
             assert_eq!(verdict, Verdict::Unverifiable, "{stored}");
             assert_eq!(hasher.metrics.password_hashes(), number as u64 + 1);
         }
@@ -293,29 +334,33 @@ mod tests {
     async fn a_hash_of_a_password_as_it_was_typed_is_right_and_is_replaced() {
         let hasher = hasher(64, 1, 1);
         let (decomposed, composed) = ("Zoe\u{308}-e\u{301}-123", "Zo\u{eb}-\u{e9}-123");
-        let old = hasher.hash(decomposed).await.unwrap();
-        let Verdict::RightWithNewHash(new) = hasher.verify(&typed(decomposed), Some(&old)).await.unwrap() else {
+        let old = hasher.hash(decomposed, None).await.unwrap();
+        let Verdict::RightWithNewHash(new) = hasher.verify(&typed(decomposed), Some(&old), None).await.unwrap() else {
             panic!("it was not replaced");
         };
         for form in [decomposed, composed] {
-            assert_eq!(hasher.verify(&typed(form), Some(&new)).await.unwrap(), Verdict::Right);
+            assert_eq!(
+                hasher.verify(&typed(form), Some(&new), None).await.unwrap(),
+                Verdict::Right
+            );
         }
         let other = typed("Zoe\u{308}-e\u{301}-124");
-        assert_eq!(hasher.verify(&other, Some(&old)).await.unwrap(), Verdict::Wrong);
-        assert_eq!(hasher.verify(&other, None).await.unwrap(), Verdict::Wrong);
+        assert_eq!(hasher.verify(&other, Some(&old), None).await.unwrap(), Verdict::Wrong);
+        assert_eq!(hasher.verify(&other, None, None).await.unwrap(), Verdict::Wrong);
     }
 
     #[tokio::test]
     async fn more_than_may_run_or_wait_are_refused() {
         let hasher = hasher(64, 1, 2);
         let turn = Arc::clone(&hasher.running).acquire_owned().await.unwrap();
-        let hash = || {
+        let hash = |client: u8| {
             let hasher = hasher.clone();
-            tokio::spawn(async move { hasher.hash("password").await })
+            let address = IpAddr::from([10, 0, 0, client]);
+            tokio::spawn(async move { hasher.hash("password", Some(address)).await })
         };
-        let admitted = [hash(), hash(), hash()];
+        let admitted = [hash(1), hash(2), hash(3)];
         tokio::task::yield_now().await;
-        assert!(matches!(hash().await.unwrap(), Err(AuthError::Busy)));
+        assert!(matches!(hash(4).await.unwrap(), Err(AuthError::Busy)));
         drop(turn);
         for hash in admitted {
             hash.await.unwrap().unwrap();

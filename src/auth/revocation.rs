@@ -156,6 +156,12 @@ impl Revocations {
             self.metrics.cache_lookup(CacheLookup::Error);
             return self.is_revoked_in_store(session).await;
         };
+        // Remembered, since a cache may forget what it has told.
+        for (key, is_marked) in keys.iter().zip(marked) {
+            if is_marked && self.known.ended.mark(&[(*key).to_owned()], lifetime()).is_err() {
+                self.known.doubt();
+            }
+        }
         match [marked[0], account_ended || marked[1]] {
             [true, _] => {
                 self.metrics.cache_lookup(CacheLookup::Hit);

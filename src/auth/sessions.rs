@@ -42,6 +42,7 @@ impl Auth {
             route: "refresh",
             address,
             account: &id.to_string(),
+            device: None,
         })
         .await?;
         let now = self.clock.now();

@@ -80,6 +80,16 @@ impl MemoryCache {
             .insert(key, counter.count, after(now, counter.resets_in));
     }
 
+    /// See [`super::Cache::decrement`].
+    pub fn decrement(&self, keys: &[String]) {
+        let (_, mut entries) = self.entries();
+        for key in keys {
+            if let Some((count, _)) = entries.counters.get_mut(key) {
+                *count = count.saturating_sub(1);
+            }
+        }
+    }
+
     /// See [`super::Cache::mark`].
     ///
     /// # Errors
@@ -155,7 +165,9 @@ mod tests {
         assert_eq!(cache.counter("k").unwrap().resets_in, Duration::from_secs(1));
         clock.step(TimeDelta::seconds(1));
         assert_eq!(cache.counter("k"), None);
-        assert_eq!(count(), 1);
+        assert_eq!((count(), count()), (1, 2));
+        cache.decrement(&["k".to_owned()]);
+        assert_eq!((count(), count()), (2, 3));
     }
 
     #[test]

@@ -73,6 +73,20 @@ impl Cache {
         }
     }
 
+    /// Takes back one increment of each of `keys`, of which there is at least one.
+    ///
+    /// # Errors
+    /// [`CacheError`] when the cache does not do it in time: each may be taken back or not.
+    pub async fn decrement(&self, keys: &[String], window: Duration) -> Result<(), CacheError> {
+        match self {
+            Self::Memory(cache) => {
+                cache.decrement(keys);
+                Ok(())
+            }
+            Self::Valkey(cache) => cache.decrement(keys, window).await,
+        }
+    }
+
     /// Which of `keys` are marked.
     ///
     /// # Errors

@@ -54,8 +54,8 @@ pub struct Options {
     #[arg(long, env = "JWT_SECRET", hide_env_values = true)]
     pub jwt_secret: Option<String>,
 
-    /// A secret that is still accepted but no longer used to sign: move the old JWT_SECRET here when you replace it, and
-    /// nobody is signed out
+    /// A secret that is still accepted but no longer used to sign: move the old JWT_SECRET here when you replace it, for
+    /// SESSION_IDLE_DAYS, and nobody is signed out. Not one that leaked: whoever has it signs in as anyone
     #[arg(long, env = "JWT_SECRET_PREVIOUS", hide_env_values = true)]
     pub jwt_secret_previous: Option<String>,
 
@@ -101,11 +101,12 @@ pub struct Options {
     pub trusted_proxies: String,
 
     /// Requests a minute and route on /register, /login and /password from one client address (an IPv6 /64), and ten
-    /// times as many on /refresh; 0 turns the limit off and invites password guessing
+    /// times as many from an IPv6 /48 and on /refresh; 0 turns the limit off and invites password guessing
     #[arg(long, env = "RATE_LIMIT_PER_ADDRESS", default_value_t = 60)]
     pub rate_limit_per_address: u32,
 
-    /// The same for one account; a low number lets others lock an account out for a minute at a time
+    /// The same for one account; of sign-ins the failed ones, from one address or from a device that signed in before, and
+    /// ten times as many from all other devices together. A high number lets passwords be guessed
     #[arg(long, env = "RATE_LIMIT_PER_ACCOUNT", default_value_t = 10)]
     pub rate_limit_per_account: u32,
 

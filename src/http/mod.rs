@@ -86,6 +86,12 @@ impl Pipeline {
 
         let span = tracing::info_span!("request", request_id = %id);
         let mut response = self.respond(request, peer, route, &path, &id).instrument(span).await;
+        if let Some(cookie) = context
+            .device_cookie()
+            .and_then(|cookie| HeaderValue::from_str(cookie).ok())
+        {
+            response.headers_mut().append(header::SET_COOKIE, cookie);
+        }
         self.add_headers(&mut response, &id);
         // While draining, clients are moved to another instance one request at a time.
         if self.draining.has_begun() {

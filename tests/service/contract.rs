@@ -99,9 +99,9 @@ async fn a_wrong_parameter_is_named_with_the_rule(server: TestServer) {
 
 async fn a_wrong_field_is_named_with_the_rule(server: TestServer) {
     let client = server.client();
-    let name_rule = "username: must be 3 to 64 characters out of letters a-z, digits, '.', '_' and '-'.";
+    let name_rule = "username: must be 1 to 64 characters out of letters a-z, digits, '.', '_', '-', '+' and '@'.";
     for (body, detail) in [
-        (json!({"username": "a", "password": PASSWORD}), name_rule),
+        (json!({"username": "a/b", "password": PASSWORD}), name_rule),
         (json!({"username": "a b c", "password": PASSWORD}), name_rule),
         (
             json!({"username": "ada", "password": "short"}),

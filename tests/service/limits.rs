@@ -15,34 +15,92 @@ fn from(server: &TestServer, address: &str) -> Client {
     server.client().with_header("x-forwarded-for", address)
 }
 
-/// R13
+/// What an attacker gets in a minute and what the owner of the account still gets (security finding F4), with the limits that
+/// hold by default.
 #[tokio::test]
-async fn guessing_one_account_from_many_addresses_is_limited_on_both_storages() {
+async fn guesses_of_any_number_of_networks_are_limited_and_keep_no_known_device_out() {
     for storage in [Storage::SqliteAndMemory, Storage::PostgresAndValkey] {
-        let limits = ["--rate-limit-per-account=3", "--trusted-proxies=127.0.0.0/8"];
-        let server = limited(storage, &limits).await;
-        server.signed_up("ada").await;
-        for guess in 0..3 {
-            let answer = from(&server, &format!("203.0.113.{guess}"))
-                .login("Ada", "a wrong password")
-                .await;
-            assert_eq!(answer.status, 401, "{storage:?}");
+        println!("{storage:?}: networks of the attacker, guesses that were compared, what the owner gets");
+        for (networks, compared, from_elsewhere) in [(1, 10, 200), (10, 100, 429), (50, 100, 429)] {
+            let limits = [
+                "--rate-limit-per-account=10",
+                "--rate-limit-per-address=60",
+                "--trusted-proxies=127.0.0.0/8",
+            ];
+            let server = limited(storage, &limits).await;
+            server.signed_up("ada").await;
+            let mut laptop = from(&server, "198.51.100.1");
+            let signed_in = laptop.login("ada", PASSWORD).await;
+            let device = signed_in.set_cookies()[1].split(';').next().unwrap().to_owned();
+            assert!(device.starts_with("device="), "{device}");
+
+            let mut wrong = 0;
+            for network in 0..networks {
+                for _ in 0..12 {
+                    let guess = from(&server, &format!("203.0.113.{network}"))
+                        .login("Ada", "a wrong password")
+                        .await;
+                    wrong += usize::from(guess.status == 401);
+                }
+            }
+            assert_eq!(wrong, compared, "{storage:?}");
+
+            let mut known = from(&server, "198.51.100.2").with_header("cookie", device);
+            let mut new = from(&server, "198.51.100.3");
+            let (known, new) = (known.login("ada", PASSWORD).await, new.login("ada", PASSWORD).await);
+            println!(
+                "{networks:>4} {wrong:>4}   known device {}, new device elsewhere {}",
+                known.status, new.status
+            );
+            assert_eq!((known.status, new.status), (200, from_elsewhere), "{storage:?}");
+            assert_eq!(known.set_cookies().len(), 1, "it keeps its cookie");
+            if new.status == 429 {
+                assert_eq!(new.assert_problem(429), "rate_limited");
+                let retry_after: u64 = new.header("retry-after").unwrap().parse().unwrap();
+                assert!((1..=60).contains(&retry_after), "{retry_after}");
+                assert!(
+                    new.header("ratelimit-policy")
+                        .unwrap()
+                        .contains("\"account_all\";q=100;w=60"),
+                    "{new:?}"
+                );
+            }
+            let other = from(&server, "203.0.113.200").login("bob", PASSWORD).await;
+            assert_eq!(other.status, 401, "others are not concerned");
         }
-        let refused = from(&server, "203.0.113.9").login("aDa", PASSWORD).await;
-        assert_eq!(refused.assert_problem(429), "rate_limited", "{storage:?}");
-        let retry_after: u64 = refused.header("retry-after").unwrap().parse().unwrap();
-        assert!((1..=60).contains(&retry_after), "{retry_after}");
-        assert_eq!(refused.header("ratelimit-policy"), Some("\"account\";q=3;w=60"));
-        assert!(
-            refused.header("ratelimit").unwrap().starts_with("\"account\";r=0;t="),
-            "{refused:?}"
-        );
-        assert_eq!(
-            from(&server, "203.0.113.9").login("bob", PASSWORD).await.status,
-            401,
-            "others are not concerned"
-        );
     }
+}
+
+/// Somebody else's token is none, and a known device has no more guesses than others.
+#[tokio::test]
+async fn a_device_is_known_for_its_account_alone_and_has_a_limit_of_its_own() {
+    let server = limited(Storage::SqliteAndMemory, &["--rate-limit-per-account=3"]).await;
+    let mut ada = server.client();
+    let cookies = ada.register("ada").await.set_cookies();
+    let device = cookies[1].split(';').next().unwrap();
+    assert!(
+        cookies[1].contains("; Path=/; Max-Age=34560000; HttpOnly; SameSite="),
+        "{cookies:?}"
+    );
+    let from_device = || server.client().with_header("cookie", device);
+    for _ in 0..3 {
+        assert_eq!(from_device().login("ada", "a wrong password").await.status, 401);
+    }
+    assert_eq!(from_device().login("ada", PASSWORD).await.status, 429);
+    assert_eq!(
+        server.client().login("ada", PASSWORD).await.status,
+        200,
+        "others have theirs"
+    );
+    server.signed_up("bob").await;
+    for _ in 0..3 {
+        assert_eq!(server.client().login("bob", "a wrong password").await.status, 401);
+    }
+    assert_eq!(
+        from_device().login("bob", PASSWORD).await.status,
+        429,
+        "it is not known for bob"
+    );
 }
 
 /// R13
@@ -132,6 +190,31 @@ async fn what_an_address_attempts_beyond_its_limit_makes_no_counter_for_the_name
     assert_eq!(valkey.run::<Vec<String>>(counters).await.len(), 3);
 }
 
+/// One network cannot keep others from having their passwords checked (security finding H13).
+#[tokio::test]
+async fn one_network_leaves_half_of_the_queue_to_others() {
+    let slow = [
+        "--argon2-memory-kib=32768",
+        "--argon2-iterations=2",
+        "--password-hash-concurrency=1",
+        "--password-hash-queue=7",
+        "--trusted-proxies=127.0.0.0/8",
+    ];
+    let server = limited(Storage::SqliteAndMemory, &slow).await;
+    let sign_in = |address: String| {
+        let mut client = from(&server, &address);
+        async move { client.login("nobody", PASSWORD).await.status }
+    };
+    let flood = join_all((0..40).map(|_| sign_in("203.0.113.1".to_owned())));
+    let others = async {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        join_all((2..5).map(|number| sign_in(format!("203.0.113.{number}")))).await
+    };
+    let (flood, others) = tokio::join!(flood, others);
+    assert!(flood.contains(&503), "{flood:?}");
+    assert_eq!(others, [401; 3]);
+}
+
 /// A login storm is answered in part, with the rest told when to come back, and health is not concerned.
 #[tokio::test]
 async fn more_sign_ins_than_may_wait_are_told_to_come_back() {
@@ -141,10 +224,11 @@ async fn more_sign_ins_than_may_wait_are_told_to_come_back() {
         "--argon2-iterations=2",
         "--password-hash-concurrency=1",
         "--password-hash-queue=2",
+        "--trusted-proxies=127.0.0.0/8",
     ];
     let server = limited(Storage::SqliteAndMemory, &slow).await;
-    let storm = (0..12).map(|_| {
-        let mut client = server.client();
+    let storm = (0..12).map(|number| {
+        let mut client = from(&server, &format!("203.0.113.{number}"));
         async move { client.login("nobody", PASSWORD).await }
     });
     let client = server.client();

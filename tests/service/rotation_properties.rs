@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use clap::Parser;
 use proptest::prelude::*;
-use slipway::auth::{Auth, AuthError, Device, GRACE_WINDOW, Identity, Password, Username};
+use slipway::auth::{Auth, AuthError, Device, GRACE_WINDOW, Identity, Password, TypedPassword, Username};
 use slipway::cache::{Cache, MemoryCache};
 use slipway::clock::Clock;
 use slipway::config::{Config, DatabaseConfig, DatabaseUrl, Options};
@@ -237,10 +237,10 @@ impl World {
         let Ok(identity) = self.auth.authenticate(&self.access_token).await else {
             return;
         };
-        let (password, device) = (password(), Device::default());
+        let (current, new) = (TypedPassword::from(password().expose().to_owned()), password());
         let changed = self
             .auth
-            .change_password(&identity, &password, &password, &device)
+            .change_password(&identity, &current, &new, &Device::default())
             .await
             .unwrap();
         let access_token = std::mem::replace(&mut self.access_token, changed.access_token);

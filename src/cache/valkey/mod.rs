@@ -42,12 +42,23 @@ impl ValkeyCache {
             push_increment(&mut pipeline, &self.key(key), window);
         }
         pipeline.cmd("EXEC");
-        let (counters,): (Vec<(Value, u64, i64)>,) = self.link.run(&pipeline).await?;
-        let counter = |(_, count, resets_in): (Value, u64, i64)| Counter {
-            count,
+        let (counters,): (Vec<(Value, i64, i64)>,) = self.link.run(&pipeline).await?;
+        let counter = |(_, count, resets_in): (Value, i64, i64)| Counter {
+            // Less than nothing when one was given back after its window.
+            count: count.max(0).unsigned_abs(),
             resets_in: Duration::from_millis(resets_in.max(0).unsigned_abs()),
         };
         Ok(counters.into_iter().map(counter).collect())
+    }
+
+    pub(super) async fn decrement(&self, keys: &[String], window: Duration) -> Result<(), CacheError> {
+        let mut pipeline = transaction();
+        for key in keys {
+            push_new_counter(&mut pipeline, &self.key(key), window);
+            pipeline.cmd("DECR").arg(self.key(key)).ignore();
+        }
+        pipeline.cmd("EXEC").ignore();
+        self.link.run(&pipeline).await
     }
 
     pub(super) async fn mark(&self, keys: &[String], lifetime: Duration) -> Result<(), CacheError> {
@@ -94,6 +105,7 @@ fn check(key_prefix: &str) -> Pipeline {
     push_increment(&mut pipeline, &counter, lifetime);
     push_mark(&mut pipeline, &mark, lifetime);
     pipeline.cmd("EXISTS").arg(&mark).ignore();
+    pipeline.cmd("DECR").arg(&counter).ignore();
     pipeline.cmd("EXEC");
     pipeline
 }
@@ -110,6 +122,12 @@ fn transaction() -> Pipeline {
 /// `SET` has left it alone and before `INCR`, which would then make one that never expires. `INCR` keeps the end that
 /// `SET` gave.
 fn push_increment(pipeline: &mut Pipeline, key: &str, window: Duration) {
+    push_new_counter(pipeline, key, window);
+    pipeline.cmd("INCR").arg(key).ignore();
+    pipeline.cmd("PTTL").arg(key).ignore();
+}
+
+fn push_new_counter(pipeline: &mut Pipeline, key: &str, window: Duration) {
     pipeline
         .cmd("SET")
         .arg(key)
@@ -118,8 +136,6 @@ fn push_increment(pipeline: &mut Pipeline, key: &str, window: Duration) {
         .arg(millis(window))
         .arg("NX")
         .ignore();
-    pipeline.cmd("INCR").arg(key).ignore();
-    pipeline.cmd("PTTL").arg(key).ignore();
 }
 
 fn push_mark(pipeline: &mut Pipeline, key: &str, lifetime: Duration) {

@@ -84,7 +84,8 @@ async fn a_server_goes_on_with_the_connections_that_it_has_while_the_database_ha
         for answer in storm.await {
             assert_eq!(answer.status, 200, "{answer:?}");
         }
-        assert_eq!(client.get("/ready").await.status, 200);
+        let ready = client.get("/ready").await;
+        assert_eq!(ready.status, 200, "{ready:?}");
     }
     for other in others {
         other.close().await.unwrap();

@@ -224,6 +224,12 @@ impl Answer {
         self.headers.get(SET_COOKIE).map(|value| value.to_str().unwrap())
     }
 
+    /// Each whole `Set-Cookie`: that of the session, and that of the device.
+    pub(crate) fn set_cookies(&self) -> Vec<String> {
+        let cookies = self.headers.get_all(SET_COOKIE).iter();
+        cookies.map(|cookie| cookie.to_str().unwrap().to_owned()).collect()
+    }
+
     /// `name=value` of the cookie that was set.
     pub(crate) fn cookie(&self) -> Option<String> {
         self.set_cookie()
