@@ -47,6 +47,7 @@ fn document() -> Value {
     // Whoever has no cookie is signed out already.
     document["paths"]["/logout"]["post"]["security"] = json!([{ "cookie": [] }, {}]);
     forbid_unknown_fields(&mut document, "Credentials");
+    forbid_unknown_fields(&mut document, "SignIn");
     forbid_unknown_fields(&mut document, "PasswordChange");
     document
 }

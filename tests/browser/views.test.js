@@ -32,7 +32,7 @@ const GUEST_VIEWS = {
   "sign-in": (page) => open(page, "Sign in"),
   "sign-up-error": async (page) => {
     await page.getByRole("link", { name: "Sign up" }).click();
-    await submit(page, { Username: "a", Password: PASSWORD }, "Create account");
+    await submit(page, { Username: "a/b", Password: PASSWORD }, "Create account");
     await page.locator("input[aria-invalid]").waitFor();
   },
   "status-guest": async (page) => {
