@@ -95,7 +95,7 @@ def an_update_is_proposed_once_and_then_renewed():
         remote = notes.parent / "remote.git"
         git("init", "--quiet", "--bare", str(remote))
         git("remote", "add", "origin", str(remote))
-        _write(folder, git, "flake.lock", "Cargo.lock")
+        _write(folder, git, "flake.nix", "flake.lock", "Cargo.lock")
 
         assert _script(folder, "propose-update", environment=environment).stdout.startswith("nothing is newer")
         assert not notes.exists()
@@ -116,6 +116,21 @@ def an_update_is_proposed_once_and_then_renewed():
         assert _script(folder, "propose-update", environment=environment).returncode == 0
         calls = [line.split(" --")[0] for line in notes.read_text().splitlines()]
         assert calls == ["pr list", "workflow run ci.yml"], calls
+
+
+def the_next_release_of_nixpkgs_is_taken_once_it_is_there():
+    """By its tag, since the branch is made a week before (NixOS' release wiki, Release-Process)."""
+    with _repository() as (folder, git), tempfile.TemporaryDirectory() as nixpkgs:
+        git("init", "--quiet", nixpkgs)
+        git("-C", nixpkgs, "commit", "--quiet", "--allow-empty", "--message", "one")
+        (folder / "flake.nix").write_text('nixpkgs.url = "github:NixOS/nixpkgs/nixos-26.05";\n')
+        for tag, now in [("26.05", "26.05"), ("27.05", "26.05"), ("26.11", "26.11"), ("27.11", "27.05"), ("28.05", "27.11")]:
+            git("-C", nixpkgs, "tag", tag)
+            result = _script(folder, "next-release", nixpkgs)
+            assert result.returncode == 0, result.stderr
+            assert (folder / "flake.nix").read_text() == f'nixpkgs.url = "github:NixOS/nixpkgs/nixos-{now}";\n', result.stdout
+        (folder / "flake.nix").write_text('nixpkgs.url = "github:NixOS/nixpkgs/master";\n')
+        assert _script(folder, "next-release", nixpkgs).returncode == 1
 
 
 def _changes(*paths):
