@@ -115,7 +115,8 @@ in
       '';
 
   # Only evaluated: a developer's shell wants the real one.
-  mkShell = attributes: runCommand "shell" { inherit (attributes) packages; } "export >$out";
+  mkShell =
+    attributes: runCommand "shell" { nativeBuildInputs = attributes.packages; } "export >$out";
 
   # Not downloaded here: what only real inputs are fetched for.
   fetchzip =
