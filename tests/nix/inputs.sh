@@ -29,8 +29,9 @@ choose_inputs() {
         no_inputs "the inputs that flake.lock pins cannot be had (see above)"
         return 1
       fi
+      # shellcheck disable=SC2034 # both for the script that sources this
       nix=(nix)
-      # shellcheck disable=SC2034 # for the script that sources this
+      # shellcheck disable=SC2034
       inputs_are="with the real nixpkgs, crane and rust-overlay that flake.lock pins"
       ;;
     *) no_inputs "NIX_INPUTS is $NIX_INPUTS" && return 1 ;;
