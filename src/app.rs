@@ -75,7 +75,7 @@ impl App {
         let cache = Cache::open(&config.cache, &clock, &metrics);
         let cache = cache.map_err(|error| ConfigError(format!("REDIS_URL cannot be used: {error}")))?;
         let draining = Draining::default();
-        let routes = Routes::new(api::served_paths());
+        let routes = Routes::new(api::served_paths(config.offers));
         let pipeline = Pipeline::new(config, routes, Arc::clone(&metrics), draining.clone());
         let serving = Serving {
             pipeline: Arc::new(pipeline),
@@ -123,6 +123,7 @@ impl App {
             cache: cache.clone(),
             metrics: Arc::clone(&metrics),
             draining: draining.clone(),
+            offers: config.offers,
             cookie: config.cookie,
         });
         serving.pipeline.open(api::endpoint(state));

@@ -731,7 +731,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The request comes from a page of another origin */
+            /** @description Registration is closed, or the request comes from a page of another origin */
             403: {
                 headers: {
                     [name: string]: unknown;

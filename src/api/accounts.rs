@@ -11,7 +11,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::RequestContext;
-use super::errors::documented_errors;
+use super::errors::{documented_errors, registration_closed};
 use super::input::JsonBody;
 use super::security::BearerToken;
 use super::sessions::AccessToken;
@@ -134,6 +134,7 @@ enum PasswordResponse {
 documented_errors! {
     /// Why nobody was registered.
     RegisterError {
+        403 => "Registration is closed, or the request comes from a page of another origin",
         409 => "The username is taken",
         422 => "A field is missing or not valid, the name is reserved, or the password is easily guessed; `detail` names it",
         429 => "Too many attempts",
@@ -178,6 +179,9 @@ impl AccountsApi {
         device: Device,
         context: RequestContext,
     ) -> Result<RegisterResponse, RegisterError> {
+        if !state.offers.registration {
+            return Err(registration_closed().into());
+        }
         let Credentials { username, password } = body.0;
         let signed_in = state.auth.register(&username, &password, &device).await?;
         context.identify(signed_in.user.id);

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::service;
+use crate::config::Offers;
 use crate::problem::CONTENT_TYPE;
 
 /// Methods under which a path item has operations.
@@ -17,7 +18,7 @@ pub fn openapi_json() -> String {
 }
 
 /// Every path that is served, with its methods in upper case.
-pub(crate) fn served_paths() -> Vec<(String, Vec<String>)> {
+pub(crate) fn served_paths(offers: Offers) -> Vec<(String, Vec<String>)> {
     let document = document();
     let paths = document["paths"].as_object().cloned().unwrap_or_default();
     let methods = |item: &Value| {
@@ -25,7 +26,7 @@ pub(crate) fn served_paths() -> Vec<(String, Vec<String>)> {
         operations.map(|method| method.to_ascii_uppercase()).collect()
     };
     let api = paths.iter().map(|(path, item)| (path.clone(), methods(item)));
-    api.chain(super::pages::paths()).collect()
+    api.chain(super::pages::paths(offers)).collect()
 }
 
 fn document() -> Value {

@@ -107,6 +107,15 @@ pub(super) fn invalid_access_token() -> Problem {
     .with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
 }
 
+/// 403 with REGISTRATION=closed.
+pub(super) fn registration_closed() -> Problem {
+    Problem::new(
+        StatusCode::FORBIDDEN,
+        "registration_closed",
+        "Nobody can register here. Ask whoever runs this service for an account.",
+    )
+}
+
 /// 400: a cookie of ours with a value that we never set.
 pub(super) fn unreadable_cookie(name: &str) -> Problem {
     Problem::new(

@@ -31,7 +31,7 @@ pub(crate) use scrape::answer_scraper;
 use crate::auth::Auth;
 use crate::cache::Cache;
 use crate::clock::Clock;
-use crate::config::CookieConfig;
+use crate::config::{CookieConfig, Offers};
 use crate::draining::Draining;
 use crate::store::Store;
 use crate::telemetry::Metrics;
@@ -51,6 +51,8 @@ pub struct State {
     pub metrics: Arc<Metrics>,
     /// For `GET /health`, and for answers that go on until the server stops.
     pub draining: Draining,
+    /// What is served besides signing in.
+    pub offers: Offers,
     /// How the refresh cookie is set.
     pub cookie: CookieConfig,
 }
@@ -85,7 +87,8 @@ fn service() -> OpenApiService<impl OpenApi + 'static, ()> {
         .license("MIT")
 }
 
-/// All routes: the API, its document, Swagger UI and the demo client.
+/// All routes: the API, and what it `offers` of its document, Swagger UI and the demo client.
 pub fn endpoint(state: Arc<State>) -> BoxEndpoint<'static> {
-    pages::Site::new(service().into_endpoint()).data(state).boxed()
+    let site = pages::Site::new(service().into_endpoint(), state.offers);
+    site.data(state).boxed()
 }

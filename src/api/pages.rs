@@ -16,6 +16,7 @@ use poem::{Endpoint, Request, Response};
 use ring::digest;
 
 use super::{openapi_json, service};
+use crate::config::Offers;
 
 /// Scripts, styles and data from this server only, and no inline script.
 const STRICT_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
@@ -44,6 +45,14 @@ macro_rules! web_files {
 }
 
 /// The demo client.
+const DEMO: PageRow = (
+    "/",
+    HTML,
+    STRICT_POLICY,
+    Source::File(include_str!("../../web/index.html")),
+);
+
+/// What it consists of.
 const WEB_FILES: &[PageRow] = &web_files![
     CSS "/styles.css",
     SVG "/icon.svg",
@@ -67,14 +76,8 @@ const WEB_FILES: &[PageRow] = &web_files![
 /// Path, media type, policy and where the content comes from.
 type PageRow = (&'static str, &'static str, &'static str, Source);
 
-/// The pages that differ from each other.
-const PAGES: &[PageRow] = &[
-    (
-        "/",
-        HTML,
-        STRICT_POLICY,
-        Source::File(include_str!("../../web/index.html")),
-    ),
+/// The document, and Swagger UI.
+const DOCS: &[PageRow] = &[
     ("/openapi.json", JSON, STRICT_POLICY, Source::Made(openapi_json)),
     (
         "/docs",
@@ -116,8 +119,9 @@ pub(super) struct Site<E> {
 }
 
 impl<E> Site<E> {
-    pub(super) fn new(api: E) -> Self {
-        let pages = all().map(|(path, media_type, policy, source)| (*path, Page::new(media_type, policy, *source)));
+    pub(super) fn new(api: E, offers: Offers) -> Self {
+        let pages =
+            offered(offers).map(|(path, media_type, policy, source)| (*path, Page::new(media_type, policy, *source)));
         Self {
             pages: pages.collect(),
             api,
@@ -138,12 +142,13 @@ impl<E: Endpoint<Output = Response>> Endpoint for Site<E> {
 }
 
 /// Every page's path with its method.
-pub(super) fn paths() -> impl Iterator<Item = (String, Vec<String>)> {
-    all().map(|(path, ..)| ((*path).to_owned(), vec!["GET".to_owned()]))
+pub(super) fn paths(offers: Offers) -> impl Iterator<Item = (String, Vec<String>)> {
+    offered(offers).map(|(path, ..)| ((*path).to_owned(), vec!["GET".to_owned()]))
 }
 
-fn all() -> impl Iterator<Item = &'static PageRow> {
-    PAGES.iter().chain(WEB_FILES)
+fn offered(offers: Offers) -> impl Iterator<Item = &'static PageRow> {
+    let demo = std::iter::once(&DEMO).chain(WEB_FILES).filter(move |_| offers.demo);
+    demo.chain(DOCS.iter().filter(move |_| offers.docs))
 }
 
 struct Page {

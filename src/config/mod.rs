@@ -17,7 +17,7 @@ use ipnet::IpNet;
 
 pub use database_url::{DatabaseUrl, Host, PostgresUrl, SqliteUrl};
 pub use environment::parse;
-pub use options::{Environment, LogFormat, Options, SameSite};
+pub use options::{Environment, LogFormat, Options, Registration, SameSite, Switch};
 pub use origins::AllowedOrigins;
 pub use secret::Secret;
 
@@ -53,12 +53,25 @@ pub struct Config {
     pub rate_limits: RateLimitConfig,
     /// Cost of passwords.
     pub passwords: PasswordConfig,
+    /// What is offered besides signing in.
+    pub offers: Offers,
     /// Connections served at once.
     pub max_connections: usize,
     /// How long requests are still served after SIGTERM.
     pub drain: Duration,
     /// How long to wait for the database at start before giving up; zero means one attempt.
     pub startup_patience: Duration,
+}
+
+/// What a service may do without, once it has a frontend and users of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Offers {
+    /// Anybody may register.
+    pub registration: bool,
+    /// The demo client is served.
+    pub demo: bool,
+    /// The document and Swagger UI are served.
+    pub docs: bool,
 }
 
 /// An address to listen on.
@@ -200,6 +213,11 @@ impl Config {
                 params: argon2_params(options)?,
                 concurrency,
                 queue: options.password_hash_queue as usize,
+            },
+            offers: Offers {
+                registration: options.registration == Registration::Open,
+                demo: options.demo == Switch::On,
+                docs: options.docs == Switch::On,
             },
             max_connections: options.max_connections.max(1) as usize,
             drain: Duration::from_secs(options.drain_seconds.unwrap_or(if production { 20 } else { 0 }).into()),

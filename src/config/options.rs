@@ -132,6 +132,19 @@ pub struct Options {
     #[arg(long, env = "PASSWORD_HASH_QUEUE", default_value_t = 64)]
     pub password_hash_queue: u32,
 
+    /// Whether anybody may register. `closed` answers 403, so that accounts come from elsewhere
+    #[arg(long, env = "REGISTRATION", value_enum, default_value_t = Registration::Open)]
+    pub registration: Registration,
+
+    /// Whether the demo client is served at `/`. A service with a frontend of its own needs none
+    #[arg(long, env = "DEMO", value_enum, default_value_t = Switch::On)]
+    pub demo: Switch,
+
+    /// Whether the document is served at `/openapi.json`, and Swagger UI at `/docs`. `off` hides from strangers what they can
+    /// find out anyway, and from colleagues how to call the API
+    #[arg(long, env = "DOCS", value_enum, default_value_t = Switch::On)]
+    pub docs: Switch,
+
     /// Connections served at once; further ones wait to be accepted. Each takes a file descriptor and, while a
     /// request of it is served, some 17 KB; when more than 256 are open, an idle one takes 2 KB
     #[arg(long, env = "MAX_CONNECTIONS", default_value_t = 10_000)]
@@ -170,6 +183,24 @@ pub enum SameSite {
     Lax,
     /// Sent from everywhere; browsers want `Secure` with it.
     None,
+}
+
+/// Who may register.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Registration {
+    /// Anybody.
+    Open,
+    /// Nobody.
+    Closed,
+}
+
+/// Whether something is served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    /// It is.
+    On,
+    /// It is not: 404.
+    Off,
 }
 
 /// The shape of a log line.

@@ -27,6 +27,7 @@ mod many_sessions;
 mod metrics;
 mod migrations;
 mod observability;
+mod offers;
 mod passwords;
 mod refresh;
 mod revocation;
