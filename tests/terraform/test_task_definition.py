@@ -31,7 +31,7 @@ def images() -> dict[str, dict]:
         configuration = name: removeAttrs (import {IMAGES}/${{name}}.nix {{
           inherit user;
           image = arguments: arguments.config;
-          pkgs = {{ }}; programs = {{ }}; foreign = {{ }}; release = {{ }}; nginxConf = ""; base = null; programTree = null;
+          pkgs = {{ }}; programs = {{ }}; foreign = {{ postgresql_17 = "/nix/store/postgresql"; }}; release = {{ }}; nginxConf = ""; base = null; programTree = null;
         }}) [ "Labels" ];
       in builtins.listToAttrs (map (name: {{ inherit name; value = configuration name; }}) [ "app" "valkey" "postgres" ])
     """)
