@@ -156,6 +156,11 @@ class Service:
         }
 
 
+class Server(ThreadingHTTPServer):
+    # Terraform connects ten times at once; Python's default is 5.
+    request_queue_size = 128
+
+
 class Front:
     def __init__(self, aws: FakeAws, registry) -> None:
         self.aws, self.registry = aws, registry
@@ -164,7 +169,7 @@ class Front:
         self.registered: dict[str, float] = {}
         self.numbers = itertools.count(1)
         self.lock = threading.RLock()
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (Handler,), {"front": self}))
+        self.server = Server(("127.0.0.1", 0), type("Handler", (Handler,), {"front": self}))
         self.url = f"http://127.0.0.1:{self.server.server_port}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 

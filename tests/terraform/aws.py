@@ -5,6 +5,7 @@ import logging
 import os
 import shutil
 import subprocess
+import threading
 import time
 import zipfile
 from pathlib import Path
@@ -13,7 +14,8 @@ from pathlib import Path
 os.environ |= {"MOTO_ACM_VALIDATION_WAIT": "0", "MOTO_ECS_SERVICE_RUNNING": "1", "MOTO_EC2_LOAD_DEFAULT_AMIS": "false"}
 
 import boto3
-from moto.server import ThreadedMotoServer
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from werkzeug.serving import make_server
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
@@ -26,15 +28,28 @@ def clean_environment() -> dict[str, str]:
     return kept | {"TF_IN_AUTOMATION": "1", "TF_INPUT": "0", "CHECKPOINT_DISABLE": "1", "NO_PROXY": "127.0.0.1"}
 
 
+def one_at_a_time(application):
+    """moto keeps everything in dictionaries of one process, without locks. Of many requests at the same moment one was now and
+    then done and not answered, so that Terraform asked once more and was told that what it makes exists."""
+    lock = threading.Lock()
+
+    def answer(environ, start_response):
+        with lock:
+            return [b"".join(application(environ, start_response))]
+
+    return answer
+
+
 class FakeAws:
     """Lives in this process and ends with it."""
 
     def __init__(self) -> None:
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
-        self.server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-        self.server.start()
+        self.server = make_server("127.0.0.1", 0, one_at_a_time(DomainDispatcherApplication(create_backend_app)), threaded=True,
+                                  request_handler=MotoRequestHandler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
         # The name localhost would make S3 ask for bucket.localhost, which does not resolve.
-        self.url = f"http://127.0.0.1:{self.server.get_host_and_port()[1]}"
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
         self.environment = clean_environment() | {
             "AWS_ENDPOINT_URL": self.url,
             "AWS_ACCESS_KEY_ID": "fake",
