@@ -1,5 +1,6 @@
 """An empty AWS account, a registry, a served URL, and a checkout of the project with a person in front of it."""
 
+import contextlib
 import json
 import os
 import re
@@ -126,7 +127,9 @@ class Person:
         """Ends what runs, in order, and lets no story go on."""
         cls.stopped = True
         for process in list(cls.running):
-            os.killpg(process.pid, signal.SIGTERM)
+            # One that has just ended needs no signal.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)
         for process in list(cls.running):
             process.wait()
 
