@@ -62,7 +62,8 @@ def send(address: str, request: Request) -> tuple[int, dict[str, str], str]:
     try:
         connection.request(request.method, request.path, request.body or None, request.headers)
         response = connection.getresponse()
-        headers = {name.lower(): value for name, value in response.getheaders()}
+        # Of several cookies the first one is that of the session.
+        headers = {name.lower(): value for name, value in reversed(response.getheaders())}
         return response.status, headers, response.read().decode()
     finally:
         connection.close()
