@@ -30,7 +30,7 @@ let
       '';
 
   bash = debian.package "bash" { programs = [ "usr/bin/bash" ]; };
-  # Only its name matters here.
+  # Only its name matters here, which is that of the output in store paths of cache.nixos.org.
   cxxRuntime = builtins.derivation {
     inherit (machine) system;
     name = "gcc-15.2.0-lib";
