@@ -14,17 +14,30 @@ use crate::auth::{AuthError, Identity, SignedIn};
 use crate::config::{CookieConfig, SameSite};
 use crate::problem::Problem;
 
-/// The refresh cookie's name where it is secure: browsers accept `__Host-` only with `Secure`, `Path=/` and no
-/// `Domain`, so no other host or plain-text page can set it (R6).
-const SECURE_COOKIE: &str = "__Host-refresh_token";
-/// The refresh cookie's name in development over plain HTTP.
-const PLAIN_COOKIE: &str = "refresh_token";
+/// The names of one cookie of ours.
+struct Names {
+    /// Where it is secure: browsers accept `__Host-` only with `Secure`, `Path=/` and no `Domain`, so no other host or
+    /// plain-text page can set it (R6).
+    secure: &'static str,
+    /// In development over plain HTTP.
+    plain: &'static str,
+}
 
-const REFRESH_COOKIES: [&str; 2] = [SECURE_COOKIE, PLAIN_COOKIE];
-/// The same for the cookie by which a browser is known from which an account was signed in to before.
-const SECURE_DEVICE_COOKIE: &str = "__Host-device";
-const PLAIN_DEVICE_COOKIE: &str = "device";
-const DEVICE_COOKIES: [&str; 2] = [SECURE_DEVICE_COOKIE, PLAIN_DEVICE_COOKIE];
+impl Names {
+    fn of(&self, config: CookieConfig) -> &'static str {
+        if config.secure { self.secure } else { self.plain }
+    }
+}
+
+const REFRESH_COOKIE: Names = Names {
+    secure: "__Host-refresh_token",
+    plain: "refresh_token",
+};
+/// By which a browser is known from which an account was signed in to before.
+const DEVICE_COOKIE: Names = Names {
+    secure: "__Host-device",
+    plain: "device",
+};
 /// Browsers keep no cookie for longer (RFC 6265bis, section 5.5).
 const DEVICE_COOKIE_DAYS: i64 = 400;
 
@@ -50,41 +63,41 @@ impl State {
     /// # Errors
     /// 400 `unreadable_cookie` when there is one that cannot be read: nobody knows whose session it is.
     pub(super) fn refresh_token<'a>(&self, cookies: &'a RefreshCookie) -> Result<Option<&'a str>, Problem> {
-        let (name, cookie) = if self.cookie.secure {
-            (SECURE_COOKIE, &cookies.secure)
+        let cookie = if self.cookie.secure {
+            &cookies.secure
         } else {
-            (PLAIN_COOKIE, &cookies.plain)
+            &cookies.plain
         };
         match cookie {
             Cookie::Missing => Ok(None),
             Cookie::Text(token) => Ok(Some(token)),
-            Cookie::Unreadable => Err(unreadable_cookie(name)),
+            Cookie::Unreadable => Err(unreadable_cookie(REFRESH_COOKIE.of(self.cookie))),
         }
     }
 
     /// A `Set-Cookie` that hands over a refresh token until `expires_at`.
     pub(super) fn set_cookie(&self, token: &str, expires_at: DateTime<Utc>) -> String {
         let max_age = (expires_at - self.clock.now()).num_seconds().max(0);
-        set_cookie(self.cookie, REFRESH_COOKIES, token, max_age)
+        set_cookie(self.cookie, &REFRESH_COOKIE, token, max_age)
     }
 
     /// A `Set-Cookie` that removes the refresh token.
     pub(super) fn clear_cookie(&self) -> String {
-        set_cookie(self.cookie, REFRESH_COOKIES, "", 0)
+        set_cookie(self.cookie, &REFRESH_COOKIE, "", 0)
     }
 
     /// Has the response set the cookie by which a device that is new will be known.
     pub(super) fn remember_device(&self, signed_in: &SignedIn, context: &RequestContext) {
         if let Some(token) = &signed_in.device_token {
             let max_age = TimeDelta::days(DEVICE_COOKIE_DAYS).num_seconds();
-            context.set_device_cookie(set_cookie(self.cookie, DEVICE_COOKIES, token, max_age));
+            context.set_device_cookie(set_cookie(self.cookie, &DEVICE_COOKIE, token, max_age));
         }
     }
 }
 
 /// The device's token, whichever of the two cookies it is in: it is verified, and proves the same.
 pub(super) fn device_token(request: &Request) -> Option<String> {
-    [SECURE_DEVICE_COOKIE, PLAIN_DEVICE_COOKIE]
+    [DEVICE_COOKIE.secure, DEVICE_COOKIE.plain]
         .iter()
         .find_map(|name| match Cookie::of(request, name) {
             Cookie::Text(token) => Some(token),
@@ -93,12 +106,9 @@ pub(super) fn device_token(request: &Request) -> Option<String> {
 }
 
 /// RFC 6265bis; `HttpOnly` keeps the token from scripts, `Path=/` is what `__Host-` asks for.
-fn set_cookie(config: CookieConfig, [secure_name, plain_name]: [&str; 2], value: &str, max_age: i64) -> String {
-    let (name, secure) = if config.secure {
-        (secure_name, "; Secure")
-    } else {
-        (plain_name, "")
-    };
+fn set_cookie(config: CookieConfig, names: &Names, value: &str, max_age: i64) -> String {
+    let name = names.of(config);
+    let secure = if config.secure { "; Secure" } else { "" };
     let same_site = match config.same_site {
         SameSite::Strict => "Strict",
         SameSite::Lax => "Lax",
@@ -149,7 +159,7 @@ impl<'a> ApiExtractor<'a> for RefreshCookie {
                 "The refresh token, which the server sets and rotates. In development over plain HTTP the cookie is \
                  called `refresh_token`.",
             ),
-            name: Some(SECURE_COOKIE),
+            name: Some(REFRESH_COOKIE.secure),
             key_in: Some("cookie"),
             ..scheme("apiKey")
         });
@@ -161,8 +171,8 @@ impl<'a> ApiExtractor<'a> for RefreshCookie {
 
     async fn from_request(request: &'a Request, _: &mut RequestBody, _: ExtractParamOptions<()>) -> Result<Self> {
         Ok(Self {
-            secure: Cookie::of(request, SECURE_COOKIE),
-            plain: Cookie::of(request, PLAIN_COOKIE),
+            secure: Cookie::of(request, REFRESH_COOKIE.secure),
+            plain: Cookie::of(request, REFRESH_COOKIE.plain),
         })
     }
 }
@@ -192,6 +202,6 @@ mod tests {
             same_site: SameSite::Strict,
         };
         let cookie = "__Host-refresh_token=t; Path=/; Max-Age=60; HttpOnly; SameSite=Strict; Secure";
-        assert_eq!(set_cookie(config, REFRESH_COOKIES, "t", 60), cookie);
+        assert_eq!(set_cookie(config, &REFRESH_COOKIE, "t", 60), cookie);
     }
 }

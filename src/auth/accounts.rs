@@ -31,7 +31,7 @@ impl Auth {
         if blocklist::is_reserved(username) {
             return Err(AuthError::UsernameReserved);
         }
-        if blocklist::is_easily_guessed(password, username) {
+        if blocklist::is_easily_guessed(password, username.as_str()) {
             return Err(AuthError::WeakPassword);
         }
         let user = user::Model {
@@ -50,7 +50,7 @@ impl Auth {
         {
             Ok((user, session)) => {
                 self.record("register", "success", Some(user.id));
-                Ok(self.with_device_token(self.tokens_for(user, session), username, device))
+                Ok(self.with_device_token(self.tokens_for(user, session), username))
             }
             Err(StoreError::Taken) => {
                 self.record("register", "username_taken", None);
@@ -105,7 +105,11 @@ impl Auth {
         let session = self.start_session(&mut user, password, device).await?;
         self.rate_limiter.forgive(attempt).await;
         self.record("login", "success", Some(user.id));
-        Ok(self.with_device_token(self.tokens_for(user, session), &username, device))
+        let signed_in = self.tokens_for(user, session);
+        Ok(match known_device {
+            Some(_) => signed_in,
+            None => self.with_device_token(signed_in, &username),
+        })
     }
 
     /// Takes as long as a sign-in with a wrong password.
@@ -127,11 +131,9 @@ impl Auth {
     }
 
     /// Hands a device that is not known yet a token by which it is at the next sign-in.
-    fn with_device_token(&self, signed_in: SignedIn, username: &Username, device: &Device) -> SignedIn {
-        let token = device.token.as_deref();
-        let is_known = token.is_some_and(|token| self.device_tokens.verify(token, username).is_some());
+    fn with_device_token(&self, signed_in: SignedIn, username: &Username) -> SignedIn {
         SignedIn {
-            device_token: (!is_known).then(|| self.device_tokens.issue(username)).flatten(),
+            device_token: self.device_tokens.issue(username),
             ..signed_in
         }
     }
@@ -163,10 +165,7 @@ impl Auth {
             self.record("password", "wrong_password", Some(user.id));
             return Err(AuthError::WrongPassword);
         }
-        // Names of before this rule have other shapes, too.
-        if let Ok(username) = Username::try_from(user.username.clone())
-            && blocklist::is_easily_guessed(new, &username)
-        {
+        if blocklist::is_easily_guessed(new, &user.username) {
             return Err(AuthError::WeakPassword);
         }
         let next = self.passwords.hash(new.expose(), device.address).await?;

@@ -5,18 +5,15 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use ring::hmac;
 use ring::rand::{SecureRandom, SystemRandom};
 
 use super::Username;
-use crate::config::{Secret, TokenConfig};
+use super::mac_token::MacTokens;
+use crate::config::TokenConfig;
 
-/// Separates the key of device tokens from those of the other tokens, which come from the same secret.
-const KEY_PURPOSE: &[u8] = b"slipway device token v1";
+const PURPOSE: &[u8] = b"slipway device token v1";
 /// Which device it is; random, so that devices do not share a count.
 const ID_BYTES: usize = 16;
-/// HMAC-SHA-256.
-const MAC_BYTES: usize = 32;
 
 /// A device from which an account was signed in to before, as its token has proved.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,56 +24,33 @@ pub(super) struct KnownDevice {
 
 /// Makes and verifies device tokens.
 #[derive(Clone, Debug)]
-pub(super) struct DeviceTokens {
-    signing_key: hmac::Key,
-    accepted_keys: Vec<hmac::Key>,
-}
+pub(super) struct DeviceTokens(MacTokens<ID_BYTES>);
 
 impl DeviceTokens {
     pub(super) fn new(config: &TokenConfig) -> Self {
-        let current = config.secrets.first().map_or("", Secret::expose);
-        Self {
-            signing_key: key(current),
-            accepted_keys: config.secrets.iter().map(|secret| key(secret.expose())).collect(),
-        }
+        Self(MacTokens::new(config, PURPOSE))
     }
 
     /// A token for a new device of that account; `None` when the system has no random numbers.
     pub(super) fn issue(&self, username: &Username) -> Option<String> {
-        let mut token = [0; ID_BYTES + MAC_BYTES];
-        SystemRandom::new().fill(&mut token[..ID_BYTES]).ok()?;
-        let mac = hmac::sign(&self.signing_key, &signed(&token[..ID_BYTES], username));
-        token[ID_BYTES..].copy_from_slice(mac.as_ref());
-        Some(URL_SAFE_NO_PAD.encode(token))
+        let mut id = [0; ID_BYTES];
+        SystemRandom::new().fill(&mut id).ok()?;
+        Some(self.0.issue(id, username.key().as_bytes()))
     }
 
     /// The device that `token` stands for, if it is ours and was made for that account.
     pub(super) fn verify(&self, token: &str, username: &Username) -> Option<KnownDevice> {
-        let token: [u8; ID_BYTES + MAC_BYTES] = URL_SAFE_NO_PAD.decode(token).ok()?.try_into().ok()?;
-        let (id, mac) = token.split_at(ID_BYTES);
-        let signed = signed(id, username);
-        self.accepted_keys
-            .iter()
-            .find(|key| hmac::verify(key, &signed, mac).is_ok())?;
+        let id = self.0.verify(token, username.key().as_bytes())?;
         Some(KnownDevice {
             id: URL_SAFE_NO_PAD.encode(id),
         })
     }
 }
 
-fn signed(id: &[u8], username: &Username) -> Vec<u8> {
-    [id, username.key().as_bytes()].concat()
-}
-
-/// HMAC as a key derivation function (NIST SP 800-108, one block).
-fn key(secret: &str) -> hmac::Key {
-    let secret = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
-    hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&secret, KEY_PURPOSE).as_ref())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Secret;
 
     fn tokens(secrets: &[&str]) -> DeviceTokens {
         DeviceTokens::new(&TokenConfig {

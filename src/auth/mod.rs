@@ -10,6 +10,7 @@ mod device_token;
 mod error;
 mod fair_share;
 mod jwt_crypto;
+mod mac_token;
 mod password;
 mod rate_limit;
 mod refresh_token;

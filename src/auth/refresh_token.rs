@@ -4,55 +4,37 @@
 //! and the database holds nothing that signs anyone in (R5). The HMAC has 256 bits under a key that only the server
 //! can derive, so a token cannot be guessed or forged even by somebody who knows the session's id.
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use ring::hmac;
 use uuid::Uuid;
 
-use crate::config::{Secret, TokenConfig};
+use super::mac_token::MacTokens;
+use crate::config::TokenConfig;
 
-/// Separates the key of refresh tokens from that of access tokens, which come from the same secret.
-const KEY_PURPOSE: &[u8] = b"slipway refresh token v1";
-
-/// 16 bytes of session id, 8 of generation.
-const BODY_BYTES: usize = 24;
-/// HMAC-SHA-256.
-const MAC_BYTES: usize = 32;
+const PURPOSE: &[u8] = b"slipway refresh token v1";
+const ID_BYTES: usize = 16;
+/// The session's id and its generation.
+const BODY_BYTES: usize = ID_BYTES + 8;
 
 /// Derives and verifies refresh tokens.
 #[derive(Clone, Debug)]
-pub(super) struct RefreshTokens {
-    signing_key: hmac::Key,
-    accepted_keys: Vec<hmac::Key>,
-}
+pub(super) struct RefreshTokens(MacTokens<BODY_BYTES>);
 
 impl RefreshTokens {
     pub(super) fn new(config: &TokenConfig) -> Self {
-        let current = config.secrets.first().map_or("", Secret::expose);
-        Self {
-            signing_key: key(current),
-            accepted_keys: config.secrets.iter().map(|secret| key(secret.expose())).collect(),
-        }
+        Self(MacTokens::new(config, PURPOSE))
     }
 
     /// The token of that generation of that session; the same each time.
     pub(super) fn issue(&self, session_id: Uuid, generation: i64) -> String {
-        let mut token = [0; BODY_BYTES + MAC_BYTES];
-        token[..16].copy_from_slice(session_id.as_bytes());
-        token[16..BODY_BYTES].copy_from_slice(&generation.to_be_bytes());
-        let mac = hmac::sign(&self.signing_key, &token[..BODY_BYTES]);
-        token[BODY_BYTES..].copy_from_slice(mac.as_ref());
-        URL_SAFE_NO_PAD.encode(token)
+        let mut body = [0; BODY_BYTES];
+        body[..ID_BYTES].copy_from_slice(session_id.as_bytes());
+        body[ID_BYTES..].copy_from_slice(&generation.to_be_bytes());
+        self.0.issue(body, &[])
     }
 
     /// The session and generation that `token` stands for, if it is ours.
     pub(super) fn verify(&self, token: &str) -> Option<(Uuid, i64)> {
-        let token: [u8; BODY_BYTES + MAC_BYTES] = URL_SAFE_NO_PAD.decode(token).ok()?.try_into().ok()?;
-        let (body, mac) = token.split_at(BODY_BYTES);
-        self.accepted_keys
-            .iter()
-            .find(|key| hmac::verify(key, body, mac).is_ok())?;
-        let (id, generation) = body.split_at(16);
+        let body = self.0.verify(token, &[])?;
+        let (id, generation) = body.split_at(ID_BYTES);
         Some((
             Uuid::from_slice(id).ok()?,
             i64::from_be_bytes(generation.try_into().ok()?),
@@ -60,17 +42,17 @@ impl RefreshTokens {
     }
 }
 
-/// HMAC as a key derivation function (NIST SP 800-108, one block).
-fn key(secret: &str) -> hmac::Key {
-    let secret = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
-    hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&secret, KEY_PURPOSE).as_ref())
-}
-
 #[cfg(test)]
 mod tests {
+    use base64::Engine;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     use proptest::prelude::*;
 
     use super::*;
+    use crate::config::Secret;
+
+    /// HMAC-SHA-256.
+    const MAC_BYTES: usize = 32;
 
     fn tokens(secrets: &[&str]) -> RefreshTokens {
         RefreshTokens::new(&TokenConfig {
