@@ -122,6 +122,7 @@ impl App {
             store: store.clone(),
             cache: cache.clone(),
             metrics: Arc::clone(&metrics),
+            metrics_token: config.metrics_token.clone(),
             draining: draining.clone(),
             offers: config.offers,
             cookie: config.cookie,

@@ -1,6 +1,6 @@
 //! The command line of Slipway.
 
-mod healthcheck;
+mod commands;
 mod welcome;
 
 use std::env;
@@ -11,15 +11,18 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use slipway::app::App;
 use slipway::clock::Clock;
-use slipway::config::{self, Config, ConfigError, DatabaseConfig, Options};
+use slipway::config::{self, Config, ConfigError, Options};
 use slipway::container::{self, ContainerOptions};
 use slipway::server::Signals;
 use slipway::stop;
-use slipway::store::StoreError;
-use slipway::telemetry::{self, LogOutput};
-use slipway::{api, console, store};
+use slipway::telemetry::LogStream::{Stderr, Stdout};
+use slipway::telemetry::{self, LogOutput, LogStream};
+use slipway::{api, console};
 
-use crate::healthcheck::HealthcheckOptions;
+use crate::commands::healthcheck::{self, HealthcheckOptions};
+use crate::commands::import::ImportOptions;
+use crate::commands::user::UserOptions;
+use crate::commands::{import, migrate, user};
 
 /// musl's own allocator takes a lock for every allocation and is a third slower in the whole.
 #[cfg(target_env = "musl")]
@@ -47,6 +50,11 @@ enum Command {
     Container(Box<ContainerOptions>),
     /// Bring the schema of DATABASE_URL up to date and exit
     Migrate(Box<Options>),
+    /// Take over the accounts of the service that Slipway takes the place of; other settings are read from the environment
+    Import(ImportOptions),
+    /// List, disable, enable and delete accounts, give them one-time passwords, end their sessions; settings are read from
+    /// the environment
+    User(UserOptions),
     /// Print the OpenAPI document
     Openapi,
     /// Ask the server whether it is alive; the exit code tells a container's health check
@@ -60,14 +68,22 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let command = config::parse::<Cli>(env::args_os()).command.unwrap_or_else(|| {
-        // The settings then come from the environment alone.
-        Command::Serve(Box::new(config::parse(["slipway".into()])))
-    });
+    let command = config::parse::<Cli>(env::args_os()).command;
+    let command = command.unwrap_or_else(|| Command::Serve(Box::new(settings_of_the_environment())));
     let result = match command {
-        Command::Serve(options) => run(&options, async |logs| serve(&options, logs).await),
-        Command::Container(options) => run(&options.server, async |logs| container::run(&options, logs).await),
-        Command::Migrate(options) => run(&options, async |_| migrate(&options).await),
+        Command::Serve(options) => run(&options, Stdout, async |logs| serve(&options, logs).await),
+        Command::Container(options) => run(&options.server, Stdout, async |logs| {
+            container::run(&options, logs).await
+        }),
+        Command::Migrate(options) => run(&options, Stdout, async |_| migrate::run(&options).await),
+        Command::Import(arguments) => {
+            let options = settings_of_the_environment();
+            run(&options, Stderr, async |_| import::run(&arguments, &options).await)
+        }
+        Command::User(arguments) => {
+            let options = settings_of_the_environment();
+            run(&options, Stderr, async |_| user::run(&arguments, &options).await)
+        }
         Command::Openapi => print("the document", &api::openapi_json()),
         Command::Healthcheck(options) => healthcheck::run(&options),
         Command::ExecTiedToParent { command } => Err(container::exec_tied_to_parent(&command)),
@@ -81,9 +97,17 @@ fn main() -> ExitCode {
     }
 }
 
+fn settings_of_the_environment() -> Options {
+    config::parse(["slipway".into()])
+}
+
 /// Runs `command` with what it needs to log and to wait.
-fn run(options: &Options, command: impl AsyncFnOnce(&LogOutput) -> Result<(), ConfigError>) -> Result<(), ConfigError> {
-    let logs = telemetry::init_logs(options)?;
+fn run(
+    options: &Options,
+    logs: LogStream,
+    command: impl AsyncFnOnce(&LogOutput) -> Result<(), ConfigError>,
+) -> Result<(), ConfigError> {
+    let logs = telemetry::init_logs(options, logs)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| ConfigError(format!("cannot start threads: {error}")))?;
     let result = runtime.block_on(command(&logs));
@@ -116,19 +140,6 @@ async fn serve(options: &Options, logs: &LogOutput) -> Result<(), ConfigError> {
         () = app.shut_down() => Ok(()),
         signal = signals.next() => Err(ConfigError(format!("stopped at once by a second signal ({signal})"))),
     }
-}
-
-async fn migrate(options: &Options) -> Result<(), ConfigError> {
-    let database = DatabaseConfig::from_options(options)?;
-    let explain = |error: StoreError| {
-        let fix = error.advice().fix;
-        ConfigError(format!("DATABASE_URL could not be migrated ({error}): {fix}"))
-    };
-    let store = store::connect(&database).await.map_err(explain)?;
-    store::migrate(&store).await.map_err(explain)?;
-    store.close(Duration::from_secs(1)).await;
-    tracing::info!("the schema is up to date");
-    Ok(())
 }
 
 fn print(what: &str, text: &str) -> Result<(), ConfigError> {

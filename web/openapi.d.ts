@@ -73,7 +73,11 @@ export interface paths {
         get: operations["me"];
         put?: never;
         post?: never;
-        delete?: never;
+        /**
+         * Delete the account
+         * @description With all its sessions, for good. The name is free at once.
+         */
+        delete: operations["deleteMe"];
         options?: never;
         head?: never;
         patch?: never;
@@ -250,7 +254,8 @@ export interface paths {
         };
         /**
          * What the server does
-         * @description For signed-in people. Scrapers read the same as text, without a token, from the separate METRICS_LISTEN address.
+         * @description Totals for signed-in people. The text that Prometheus reads is for scrapers: with METRICS_TOKEN as the bearer token, or
+         *     without a token from the separate address METRICS_LISTEN.
          */
         get: operations["metrics"];
         put?: never;
@@ -270,7 +275,8 @@ export interface components {
          * @description What a signed-in client sends with its requests.
          * @example {
          *       "access_token": "eyJ0eXAiOiJhdCtqd3QiLCJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl",
-         *       "token_type": "bearer"
+         *       "token_type": "bearer",
+         *       "password_change_required": false
          *     }
          */
         AccessToken: {
@@ -278,6 +284,11 @@ export interface components {
             access_token: string;
             /** @description `bearer` */
             token_type: string;
+            /**
+             * @description Whether the password was made by an operator for one sign-in: then every operation but `POST /password`, `GET /me`
+             *     and signing out is refused with 403 `password_change_required`.
+             */
+            password_change_required: boolean;
         };
         /**
          * Bucket
@@ -310,6 +321,18 @@ export interface components {
             /**
              * Format: password
              * @description 8 to 128 characters of any script, which are the same in each of their Unicode forms (NFC)
+             * @example correct horse battery
+             */
+            password: string;
+        };
+        /**
+         * Deletion
+         * @description The password of the account that is to be deleted.
+         */
+        Deletion: {
+            /**
+             * Format: password
+             * @description The password as it is, of whatever shape
              * @example correct horse battery
              */
             password: string;
@@ -847,7 +870,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The request comes from a page of another origin */
+            /** @description The account is disabled, or the request comes from a page of another origin */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -948,8 +971,124 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The password has to be changed first, or the request comes from a page of another origin */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description The body is too large */
             413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Starting, overloaded, or the database is away; `Retry-After` says when to come back */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    deleteMe: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Deletion"];
+            };
+        };
+        responses: {
+            /** @description Signed out, or was not signed in */
+            200: {
+                headers: {
+                    /** @description Removes the refresh token */
+                    "SET-COOKIE": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Message"];
+                };
+            };
+            /** @description The body is not JSON, or the request names no host */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The access token is missing, expired or of an ended session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The password is wrong, or has to be changed first */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not declared as JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is missing or not valid; `detail` names it */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many attempts */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1279,6 +1418,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The password has to be changed first, or the request comes from a page of another origin */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description The body is too large */
             413: {
                 headers: {
@@ -1356,7 +1504,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The request comes from a page of another origin */
+            /** @description The password has to be changed first, or the request comes from a page of another origin */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -1450,7 +1598,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The request comes from a page of another origin */
+            /** @description The password has to be changed first, or the request comes from a page of another origin */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -1629,8 +1777,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The access token is missing, expired or of an ended session */
+            /** @description The token is missing, expired or of an ended session */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The text takes METRICS_TOKEN, or the password has to be changed first */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -67,9 +67,15 @@ async function oneTabAtATime(task) {
   return navigator.locks ? navigator.locks.request("slipway-session", task) : task();
 }
 
-/** @param {Schemas["Credentials"]} credentials */
+/**
+ * Tells whether the password has to be changed before anything else can be done.
+ *
+ * @param {Schemas["Credentials"]} credentials
+ */
 export async function signIn(credentials) {
-  await begin((await send("post", "/login", { body: credentials })).access_token);
+  const answer = await send("post", "/login", { body: credentials });
+  await begin(answer.access_token);
+  return answer.password_change_required;
 }
 
 /** @param {Schemas["Credentials"]} credentials */

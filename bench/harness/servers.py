@@ -63,6 +63,7 @@ def slipway_environment(place: Place, database_url: str) -> dict[str, str]:
         "REDIS_URL": place.redis_url,
         "JWT_SECRET": JWT_SECRET,
         "METRICS_LISTEN": f"127.0.0.1:{free_port()}",
+        "ACCEPT_RISKS": "no-limits",
         "RATE_LIMIT_PER_ADDRESS": "0",
         "RATE_LIMIT_PER_ACCOUNT": "0",
         "DRAIN_SECONDS": "0",

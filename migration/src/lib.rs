@@ -8,6 +8,7 @@ pub use sea_orm_migration::{MigratorTrait, SchemaManager};
 
 mod m20261123_000001_users_and_sessions;
 mod m20261126_000001_ending_all_sessions;
+mod m20261126_000002_keys_and_states;
 
 /// All steps, oldest first.
 pub struct Migrator;
@@ -18,6 +19,7 @@ impl MigratorTrait for Migrator {
         vec![
             Box::new(m20261123_000001_users_and_sessions::Migration),
             Box::new(m20261126_000001_ending_all_sessions::Migration),
+            Box::new(m20261126_000002_keys_and_states::Migration),
         ]
     }
 }

@@ -13,10 +13,10 @@ use uuid::Uuid;
 use super::RequestContext;
 use super::errors::{documented_errors, registration_closed};
 use super::input::JsonBody;
-use super::security::BearerToken;
-use super::sessions::AccessToken;
+use super::security::IdentityOfAnyPassword;
+use super::sessions::{AccessToken, LogoutResponse, Message};
 use super::{State, Tag};
-use crate::auth::{Device, Password, SignedIn, TypedPassword, Username};
+use crate::auth::{Device, Identity, Password, SignedIn, TypedPassword, Username};
 
 pub(super) struct AccountsApi;
 
@@ -46,6 +46,14 @@ struct SignIn {
 struct PasswordChange {
     current_password: TypedPassword,
     new_password: Password,
+}
+
+/// The password of the account that is to be deleted.
+#[derive(Deserialize, Object)]
+#[oai(write_only_all, deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
+struct Deletion {
+    password: TypedPassword,
 }
 
 /// A new account, signed in.
@@ -145,6 +153,7 @@ documented_errors! {
     /// Why nobody was signed in.
     LoginError {
         401 => "The username is unknown or the password is wrong; which of the two is not told",
+        403 => "The account is disabled, or the request comes from a page of another origin",
         429 => "Too many attempts",
     }
 }
@@ -153,6 +162,15 @@ documented_errors! {
     /// Why it is not known who is signed in.
     MeError {
         401 => "The access token is missing, expired or of an ended session",
+    }
+}
+
+documented_errors! {
+    /// Why the account was not deleted.
+    DeletionError {
+        401 => "The access token is missing, expired or of an ended session",
+        403 => "The password is wrong, or has to be changed first",
+        429 => "Too many attempts",
     }
 }
 
@@ -222,16 +240,14 @@ impl AccountsApi {
     async fn me(
         &self,
         state: Data<&Arc<State>>,
-        token: BearerToken,
-        context: RequestContext,
+        IdentityOfAnyPassword(identity): IdentityOfAnyPassword,
     ) -> Result<MeResponse, MeError> {
-        let identity = state.identify(&token, &context).await?;
         let user = state.auth.user(&identity).await?;
         Ok(MeResponse::Me(Json(User {
             id: user.id,
             username: user.username,
             created_at: user.created_at,
-            session_id: identity.session_id,
+            session_id: identity.session_id(),
         })))
     }
 
@@ -244,12 +260,10 @@ impl AccountsApi {
     async fn change_password(
         &self,
         state: Data<&Arc<State>>,
-        token: BearerToken,
+        IdentityOfAnyPassword(identity): IdentityOfAnyPassword,
         body: JsonBody<PasswordChange>,
         device: Device,
-        context: RequestContext,
     ) -> Result<PasswordResponse, PasswordError> {
-        let identity = state.identify(&token, &context).await?;
         let change = body.0;
         let (current, new) = (&change.current_password, &change.new_password);
         let signed_in = state.auth.change_password(&identity, current, new, &device).await?;
@@ -257,6 +271,7 @@ impl AccountsApi {
         let AccessToken {
             access_token,
             token_type,
+            ..
         } = signed_in.into();
         let changed = PasswordChanged {
             message: "password changed".to_owned(),
@@ -265,6 +280,27 @@ impl AccountsApi {
         };
         Ok(PasswordResponse::Changed(Json(changed), cookie))
     }
+
+    /// Delete the account
+    ///
+    /// With all its sessions, for good. The name is free at once.
+    #[oai(path = "/me", method = "delete", operation_id = "deleteMe")]
+    async fn delete(
+        &self,
+        state: Data<&Arc<State>>,
+        identity: Identity,
+        body: JsonBody<Deletion>,
+        device: Device,
+    ) -> Result<LogoutResponse, DeletionError> {
+        state
+            .auth
+            .delete_own_account(&identity, &body.0.password, &device)
+            .await?;
+        Ok(LogoutResponse::LoggedOut(
+            Json(Message::new("account deleted")),
+            state.clear_cookie(),
+        ))
+    }
 }
 
 impl Example for Registered {
@@ -272,6 +308,7 @@ impl Example for Registered {
         let AccessToken {
             access_token,
             token_type,
+            ..
         } = AccessToken::example();
         Self {
             message: "registered".to_owned(),
@@ -287,6 +324,7 @@ impl Example for PasswordChanged {
         let AccessToken {
             access_token,
             token_type,
+            ..
         } = AccessToken::example();
         Self {
             message: "password changed".to_owned(),

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use poem::{FromRequest, Request, RequestBody, Result};
 use uuid::Uuid;
 
-use super::security::device_token;
+use super::security::{device_token, refresh_token};
 use crate::auth::Device;
 use crate::problem::Problem;
 
@@ -73,6 +73,7 @@ impl<'a> FromRequest<'a> for Device {
                 .map(|name| String::from_utf8_lossy(name.as_bytes()).into_owned())
                 .unwrap_or_default(),
             token: device_token(request),
+            refresh_token: refresh_token(request),
         })
     }
 }

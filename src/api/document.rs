@@ -39,6 +39,7 @@ fn document() -> Value {
         for item in paths.values_mut() {
             for method in METHODS {
                 if let Some(operation) = item.get_mut(method) {
+                    add_errors_of_protected(operation);
                     add_common_errors(operation, method);
                     say_when_public(operation);
                 }
@@ -50,6 +51,7 @@ fn document() -> Value {
     forbid_unknown_fields(&mut document, "Credentials");
     forbid_unknown_fields(&mut document, "SignIn");
     forbid_unknown_fields(&mut document, "PasswordChange");
+    forbid_unknown_fields(&mut document, "Deletion");
     document
 }
 
@@ -71,18 +73,38 @@ fn plain_media_types(value: &mut Value) {
     }
 }
 
+/// What an operation answers to whoever is not signed in, or with a one-time password.
+fn add_errors_of_protected(operation: &mut Value) {
+    let schemes = operation["security"].as_array();
+    let is_protected = schemes.is_some_and(|schemes| schemes.iter().any(|scheme| scheme.get("bearer").is_some()));
+    if is_protected {
+        add_error(
+            operation,
+            "401",
+            "The access token is missing, expired or of an ended session",
+        );
+        add_error(
+            operation,
+            "403",
+            "The password has to be changed first, or the request comes from a page of another origin",
+        );
+    }
+}
+
+/// Unless the operation documents that status itself.
+fn add_error(operation: &mut Value, status: &str, description: &str) {
+    let problem = json!({ "schema": { "$ref": "#/components/schemas/Problem" } });
+    let content = Map::from_iter([(CONTENT_TYPE.to_owned(), problem)]);
+    let response = json!({ "description": description, "content": content });
+    if let Some(responses) = operation["responses"].as_object_mut() {
+        responses.entry(status).or_insert(response);
+    }
+}
+
 /// What any operation can answer, because the guards in front of it or the server as a whole refuse.
 fn add_common_errors(operation: &mut Value, method: &str) {
     let has_body = operation.get("requestBody").is_some();
-    let Some(responses) = operation["responses"].as_object_mut() else {
-        return;
-    };
-    let mut add = |status: &str, description: &str| {
-        let problem = json!({ "schema": { "$ref": "#/components/schemas/Problem" } });
-        let content = Map::from_iter([(CONTENT_TYPE.to_owned(), problem)]);
-        let response = json!({ "description": description, "content": content });
-        responses.entry(status).or_insert(response);
-    };
+    let mut add = |status: &str, description: &str| add_error(operation, status, description);
     if has_body {
         add("400", "The body is not JSON, or the request names no host");
         add("415", "The body is not declared as JSON");
@@ -98,7 +120,9 @@ fn add_common_errors(operation: &mut Value, method: &str) {
         "503",
         "Starting, overloaded, or the database is away; `Retry-After` says when to come back",
     );
-    responses.sort_keys();
+    if let Some(responses) = operation["responses"].as_object_mut() {
+        responses.sort_keys();
+    }
 }
 
 /// Without a word about security, a reader cannot tell a public operation from one whose author forgot it (F29).
@@ -139,7 +163,7 @@ mod tests {
             );
             count += 1;
         }
-        assert_eq!(count, 13);
+        assert_eq!(count, 14);
     }
 
     #[test]

@@ -42,6 +42,11 @@ impl From<AuthError> for Problem {
                 "wrong_password",
                 "The current password is wrong.",
             ),
+            AuthError::AccountDisabled => Self::new(
+                StatusCode::FORBIDDEN,
+                "account_disabled",
+                "This account is disabled. Ask whoever runs this service.",
+            ),
             AuthError::InvalidAccessToken => invalid_access_token(),
             AuthError::InvalidRefreshToken => Self::new(
                 StatusCode::UNAUTHORIZED,
@@ -64,8 +69,8 @@ impl From<AuthError> for Problem {
                 "Too many sign-ins are being checked at the moment. Try again a little later.",
                 BUSY_RETRY,
             ),
-            AuthError::Hashing(reason) => {
-                tracing::error!(reason, "password hashing failed");
+            AuthError::Cryptography(reason) => {
+                tracing::error!(reason, "cryptography failed");
                 Self::internal()
             }
             AuthError::Store(error) => error.into(),
@@ -89,7 +94,7 @@ impl From<StoreError> for Problem {
                     DATABASE_RETRY,
                 )
             }
-            StoreError::Taken | StoreError::Other(_) => {
+            StoreError::Taken | StoreError::AnotherService(_) | StoreError::Other(_) => {
                 tracing::error!(%error, "a query failed");
                 Self::internal()
             }
@@ -105,6 +110,24 @@ pub(super) fn invalid_access_token() -> Problem {
         "The access token is missing, expired or not valid. Renew it with POST /refresh, or sign in.",
     )
     .with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
+}
+
+/// 403 with a one-time password, everywhere but where it is changed.
+pub(super) fn password_change_required() -> Problem {
+    Problem::new(
+        StatusCode::FORBIDDEN,
+        "password_change_required",
+        "This password was made for one sign-in. Choose one of your own with POST /password.",
+    )
+}
+
+/// 403: the text of all metrics is not for everybody who can register.
+pub(super) fn metrics_token_required() -> Problem {
+    Problem::new(
+        StatusCode::FORBIDDEN,
+        "metrics_token_required",
+        "The text takes METRICS_TOKEN as the bearer token. An account gets the totals: ask for application/json.",
+    )
 }
 
 /// 403 with REGISTRATION=closed.

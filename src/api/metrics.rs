@@ -8,10 +8,9 @@ use poem_openapi::payload::{Json, PlainText};
 use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object, OpenApi, ResponseContent};
 
-use super::RequestContext;
 use super::accept::Accept;
-use super::errors::documented_errors;
-use super::security::BearerToken;
+use super::errors::{documented_errors, metrics_token_required};
+use super::security::MetricsReader;
 use super::{State, Tag};
 use crate::problem::Problem;
 use crate::telemetry::{LATENCY_BOUNDS, ProcessUsage, TextFormat, Totals};
@@ -87,7 +86,8 @@ enum MetricsContent {
 documented_errors! {
     /// Why the metrics are not told.
     MetricsError {
-        401 => "The access token is missing, expired or of an ended session",
+        401 => "The token is missing, expired or of an ended session",
+        403 => "The text takes METRICS_TOKEN, or the password has to be changed first",
     }
 }
 
@@ -110,16 +110,18 @@ impl<'a> FromRequest<'a> for WantedText {
 impl MetricsApi {
     /// What the server does
     ///
-    /// For signed-in people. Scrapers read the same as text, without a token, from the separate METRICS_LISTEN address.
+    /// Totals for signed-in people. The text that Prometheus reads is for scrapers: with METRICS_TOKEN as the bearer token, or
+    /// without a token from the separate address METRICS_LISTEN.
     #[oai(path = "/metrics", method = "get", operation_id = "metrics")]
     async fn metrics(
         &self,
         state: Data<&Arc<State>>,
-        token: BearerToken,
-        context: RequestContext,
+        reader: MetricsReader,
         wanted: WantedText,
     ) -> Result<MetricsResponse, MetricsError> {
-        state.identify(&token, &context).await?;
+        if wanted.0.is_some() && matches!(reader, MetricsReader::Person) {
+            return Err(metrics_token_required().into());
+        }
         let text = |format| {
             state
                 .metrics

@@ -31,7 +31,7 @@ pub(crate) use scrape::answer_scraper;
 use crate::auth::Auth;
 use crate::cache::Cache;
 use crate::clock::Clock;
-use crate::config::{CookieConfig, Offers};
+use crate::config::{CookieConfig, Offers, TokenSecret};
 use crate::draining::Draining;
 use crate::store::Store;
 use crate::telemetry::Metrics;
@@ -49,6 +49,8 @@ pub struct State {
     pub cache: Cache,
     /// For `GET /metrics`.
     pub metrics: Arc<Metrics>,
+    /// What scrapers send to `GET /metrics`, if they may.
+    pub metrics_token: Option<TokenSecret>,
     /// For `GET /health`, and for answers that go on until the server stops.
     pub draining: Draining,
     /// What is served besides signing in.

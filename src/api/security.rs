@@ -1,16 +1,19 @@
 //! The two ways in which a request proves who makes it: a bearer token and the refresh cookie.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use poem::http::header;
-use poem::{Request, RequestBody, Result};
+use poem::{FromRequest, Request, RequestBody, Result};
 use poem_openapi::registry::{MetaSecurityScheme, Registry};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
+use ring::digest;
 
 use super::RequestContext;
 use super::State;
 use super::cookies::Cookie;
-use super::errors::{invalid_access_token, unreadable_cookie};
-use crate::auth::{AuthError, Identity, SignedIn};
+use super::errors::{invalid_access_token, password_change_required, unreadable_cookie};
+use crate::auth::{Identity, SignedIn};
 use crate::config::{CookieConfig, SameSite};
 use crate::problem::Problem;
 
@@ -38,11 +41,21 @@ const DEVICE_COOKIE: Names = Names {
     secure: "__Host-device",
     plain: "device",
 };
+/// The security scheme of access tokens.
+const BEARER: &str = "bearer";
 /// Browsers keep no cookie for longer (RFC 6265bis, section 5.5).
 const DEVICE_COOKIE_DAYS: i64 = 400;
 
-/// The token of an `Authorization: Bearer` header, not yet verified.
-pub(super) struct BearerToken(String);
+/// Who makes the request, also with a one-time password, which other operations refuse until it was changed.
+pub(super) struct IdentityOfAnyPassword(pub(super) Identity);
+
+/// Who reads the metrics.
+pub(super) enum MetricsReader {
+    /// An account.
+    Person,
+    /// Somebody with METRICS_TOKEN.
+    Scraper,
+}
 
 /// The refresh tokens that came as cookies, not yet verified.
 pub(super) struct RefreshCookie {
@@ -51,13 +64,6 @@ pub(super) struct RefreshCookie {
 }
 
 impl State {
-    /// Who makes the request, noted in its context for the log.
-    pub(super) async fn identify(&self, token: &BearerToken, context: &RequestContext) -> Result<Identity, AuthError> {
-        let identity = self.auth.authenticate(&token.0).await?;
-        context.identify(identity.user_id);
-        Ok(identity)
-    }
-
     /// The refresh token of the cookie that this server sets; `None` when there is none.
     ///
     /// # Errors
@@ -95,9 +101,19 @@ impl State {
     }
 }
 
-/// The device's token, whichever of the two cookies it is in: it is verified, and proves the same.
+/// The device's token, not yet verified.
 pub(super) fn device_token(request: &Request) -> Option<String> {
-    [DEVICE_COOKIE.secure, DEVICE_COOKIE.plain]
+    either_cookie(request, &DEVICE_COOKIE)
+}
+
+/// The refresh token of the session that the device has, not yet verified.
+pub(super) fn refresh_token(request: &Request) -> Option<String> {
+    either_cookie(request, &REFRESH_COOKIE)
+}
+
+/// Whichever of the two cookies a token is in: it will be verified, and proves the same.
+fn either_cookie(request: &Request, names: &Names) -> Option<String> {
+    [names.secure, names.plain]
         .iter()
         .find_map(|name| match Cookie::of(request, name) {
             Cookie::Text(token) => Some(token),
@@ -122,29 +138,102 @@ fn bearer_token(request: &Request) -> Option<String> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
 }
 
-impl<'a> ApiExtractor<'a> for BearerToken {
+fn state(request: &Request) -> Result<&State> {
+    let state = request.data::<Arc<State>>();
+    Ok(state.ok_or_else(Problem::internal)?)
+}
+
+/// Who makes `request`, noted in its context for the log.
+async fn identify(request: &Request, body: &mut RequestBody) -> Result<Identity> {
+    let token = bearer_token(request).ok_or_else(invalid_access_token)?;
+    let identity = state(request)?.auth.authenticate(&token).await;
+    let identity = identity.map_err(Problem::from)?;
+    let context = <RequestContext as FromRequest>::from_request(request, body).await?;
+    context.identify(identity.user_id());
+    Ok(identity)
+}
+
+fn register_bearer(registry: &mut Registry) {
+    registry.create_security_scheme(
+        BEARER,
+        MetaSecurityScheme {
+            description: Some("The access token of `POST /login`, `POST /register` or `POST /refresh`."),
+            scheme: Some("bearer"),
+            bearer_format: Some("JWT"),
+            ..scheme("http")
+        },
+    );
+}
+
+/// An operation with this argument is protected, in the document and in fact: nothing else documents it as such.
+impl<'a> ApiExtractor<'a> for Identity {
     const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
     type ParamType = ();
     type ParamRawType = ();
 
     fn register(registry: &mut Registry) {
-        registry.create_security_scheme(
-            "bearer",
-            MetaSecurityScheme {
-                description: Some("The access token of `POST /login`, `POST /register` or `POST /refresh`."),
-                scheme: Some("bearer"),
-                bearer_format: Some("JWT"),
-                ..scheme("http")
-            },
-        );
+        register_bearer(registry);
     }
 
     fn security_schemes() -> Vec<&'static str> {
-        vec!["bearer"]
+        vec![BEARER]
     }
 
-    async fn from_request(request: &'a Request, _: &mut RequestBody, _: ExtractParamOptions<()>) -> Result<Self> {
-        Ok(Self(bearer_token(request).ok_or_else(invalid_access_token)?))
+    async fn from_request(request: &'a Request, body: &mut RequestBody, _: ExtractParamOptions<()>) -> Result<Self> {
+        let identity = identify(request, body).await?;
+        if identity.must_change_password() {
+            return Err(password_change_required().into());
+        }
+        Ok(identity)
+    }
+}
+
+impl<'a> ApiExtractor<'a> for IdentityOfAnyPassword {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        register_bearer(registry);
+    }
+
+    fn security_schemes() -> Vec<&'static str> {
+        vec![BEARER]
+    }
+
+    async fn from_request(request: &'a Request, body: &mut RequestBody, _: ExtractParamOptions<()>) -> Result<Self> {
+        identify(request, body).await.map(Self)
+    }
+}
+
+impl<'a> ApiExtractor<'a> for MetricsReader {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        register_bearer(registry);
+    }
+
+    fn security_schemes() -> Vec<&'static str> {
+        vec![BEARER]
+    }
+
+    async fn from_request(
+        request: &'a Request,
+        body: &mut RequestBody,
+        options: ExtractParamOptions<()>,
+    ) -> Result<Self> {
+        let token = bearer_token(request).unwrap_or_default();
+        // Hashes are compared, so that the time tells nothing about the token.
+        let hash = |text: &str| digest::digest(&digest::SHA256, text.as_bytes()).as_ref().to_vec();
+        let metrics_token = state(request)?.metrics_token.as_ref();
+        let is_scraper = metrics_token.is_some_and(|expected| hash(expected.expose()) == hash(&token));
+        if is_scraper {
+            return Ok(Self::Scraper);
+        }
+        <Identity as ApiExtractor>::from_request(request, body, options).await?;
+        Ok(Self::Person)
     }
 }
 

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::RequestContext;
 use super::errors::documented_errors;
 use super::paging::{Cursor, MAX_PAGE};
-use super::security::{BearerToken, RefreshCookie};
+use super::security::RefreshCookie;
 use super::{State, Tag};
 use crate::auth::{Identity, SessionPage, SignedIn};
 use crate::store::session;
@@ -28,6 +28,9 @@ pub(super) struct AccessToken {
     pub(super) access_token: String,
     /// `bearer`
     pub(super) token_type: String,
+    /// Whether the password was made by an operator for one sign-in: then every operation but `POST /password`, `GET /me`
+    /// and signing out is refused with 403 `password_change_required`.
+    pub(super) password_change_required: bool,
 }
 
 /// What was done.
@@ -70,7 +73,7 @@ enum RefreshResponse {
 }
 
 #[derive(ApiResponse)]
-enum LogoutResponse {
+pub(super) enum LogoutResponse {
     /// Signed out, or was not signed in
     #[oai(status = 200)]
     LoggedOut(
@@ -182,15 +185,13 @@ impl SessionsApi {
     async fn list(
         &self,
         state: Data<&Arc<State>>,
-        token: BearerToken,
-        context: RequestContext,
+        identity: Identity,
         /// How many at most
         #[oai(default = "default_limit", validator(minimum(value = "1"), maximum(value = "100")))]
         limit: Query<u64>,
         /// Where to go on, from the `Link` of the page before
         cursor: Query<Option<Cursor>>,
     ) -> Result<SessionsResponse, SessionsError> {
-        let identity = state.identify(&token, &context).await?;
         let before = cursor.0.map(|cursor| cursor.0);
         let SessionPage { sessions, next } = state.auth.sessions(&identity, before, limit.0).await?;
         let sessions = sessions.into_iter().map(|session| Session::new(session, &identity));
@@ -203,12 +204,10 @@ impl SessionsApi {
     async fn end(
         &self,
         state: Data<&Arc<State>>,
-        token: BearerToken,
-        context: RequestContext,
+        identity: Identity,
         /// A session of `GET /sessions`
         id: Path<Uuid>,
     ) -> Result<EndSessionResponse, EndSessionError> {
-        let identity = state.identify(&token, &context).await?;
         state.auth.end_session(&identity, id.0).await?;
         Ok(EndSessionResponse::Ended(Json(Message::new("session ended"))))
     }
@@ -217,13 +216,7 @@ impl SessionsApi {
     ///
     /// Ends every session of the account at once, however many there are, and can be repeated.
     #[oai(path = "/logout-all", method = "post", operation_id = "logoutAll")]
-    async fn logout_all(
-        &self,
-        state: Data<&Arc<State>>,
-        token: BearerToken,
-        context: RequestContext,
-    ) -> Result<LogoutResponse, LogoutAllError> {
-        let identity = state.identify(&token, &context).await?;
+    async fn logout_all(&self, state: Data<&Arc<State>>, identity: Identity) -> Result<LogoutResponse, LogoutAllError> {
         state.auth.logout_all(&identity).await?;
         Ok(LogoutResponse::LoggedOut(
             Json(Message::new("logged out everywhere")),
@@ -256,6 +249,7 @@ impl From<SignedIn> for AccessToken {
         Self {
             access_token: signed_in.access_token,
             token_type: "bearer".to_owned(),
+            password_change_required: signed_in.user.password_expires_at.is_some(),
         }
     }
 }
@@ -263,7 +257,7 @@ impl From<SignedIn> for AccessToken {
 impl Session {
     fn new(session: session::Model, identity: &Identity) -> Self {
         Self {
-            current: session.id == identity.session_id,
+            current: session.id == identity.session_id(),
             id: session.id,
             created_at: session.created_at,
             last_seen_at: session.rotated_at,
@@ -279,6 +273,7 @@ impl Example for AccessToken {
         Self {
             access_token: "eyJ0eXAiOiJhdCtqd3QiLCJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl".to_owned(),
             token_type: "bearer".to_owned(),
+            password_change_required: false,
         }
     }
 }

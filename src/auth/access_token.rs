@@ -26,6 +26,9 @@ struct Claims {
     jti: Uuid,
     iat: i64,
     exp: i64,
+    /// Nothing else can be done until the password, which somebody else has chosen, was changed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    password_change_required: bool,
 }
 
 /// Issues and verifies access tokens.
@@ -50,10 +53,10 @@ impl AccessTokens {
         validation.validate_exp = false;
         let mut header = Header::new(Algorithm::HS256);
         header.typ = Some(TYPE.to_owned());
-        let keys = || config.secrets.iter().map(|secret| secret.expose().as_bytes());
+        let accepted = config.accepted().map(|secret| secret.expose().as_bytes());
         Self {
-            signing_key: EncodingKey::from_secret(keys().next().unwrap_or_default()),
-            accepted_keys: keys().map(DecodingKey::from_secret).collect(),
+            signing_key: EncodingKey::from_secret(config.signing.expose().as_bytes()),
+            accepted_keys: accepted.map(DecodingKey::from_secret).collect(),
             header,
             validation,
             issuer: config.issuer.clone(),
@@ -73,9 +76,13 @@ impl AccessTokens {
             jti: Uuid::now_v7(),
             iat: now.timestamp(),
             exp: expires_at.timestamp(),
+            password_change_required: user.password_expires_at.is_some(),
         };
-        // Signing fails only with a key of another kind, and `new` made this one.
-        encode(&self.header, &claims, &self.signing_key).unwrap_or_default()
+        #[expect(
+            clippy::expect_used,
+            reason = "an empty token must not be handed out as if it were one"
+        )]
+        encode(&self.header, &claims, &self.signing_key).expect("the key is of the header's algorithm: see `new`")
     }
 
     /// Whom `token` names, if it is ours and has not expired.
@@ -87,7 +94,7 @@ impl AccessTokens {
         is_valid.then_some(Identity {
             user_id: token.claims.uid,
             session_id: token.claims.sid,
-            expires_at,
+            must_change_password: token.claims.password_change_required,
         })
     }
 }
@@ -106,16 +113,15 @@ mod tests {
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
     use super::*;
-    use crate::config::Secret;
 
-    const SECRET: &str = "0123456789abcdef0123456789ABCDEF";
-    const OTHER: &str = "another-secret-of-more-than-32-bytes";
+    const SECRET: &str = "the current one";
+    const OTHER: &str = "another one";
 
     fn tokens(secrets: &[&str], issuer: &str, audience: &str) -> AccessTokens {
         AccessTokens::new(&TokenConfig {
-            secrets: secrets.iter().copied().map(Secret::new).collect(),
             issuer: issuer.to_owned(),
             audience: audience.to_owned(),
+            ..TokenConfig::for_tests(secrets)
         })
     }
 
@@ -129,6 +135,9 @@ mod tests {
             created_at: now,
             sessions_ended_through: None,
             sessions_ended_at: None,
+            password_expires_at: None,
+            disabled_at: None,
+            deleted_at: None,
         };
         let session = session::Model {
             id: Uuid::now_v7(),
@@ -143,11 +152,12 @@ mod tests {
             revoked_at: None,
             user_agent: String::new(),
             ip: String::new(),
+            refresh_verifier: None,
         };
         let identity = Identity {
             user_id: user.id,
             session_id: session.id,
-            expires_at: now + ACCESS_TOKEN_LIFETIME,
+            must_change_password: false,
         };
         (tokens.issue(&user, &session, now), now, identity)
     }

@@ -2,7 +2,9 @@
 
 use uuid::Uuid;
 
+use super::credentials::username_key;
 use super::password::Verdict;
+use super::refresh_token::{RefreshTokens, SessionSecret};
 use super::{Attempt, Auth, AuthError, Device, Identity, Password, SignedIn, TypedPassword, Username, blocklist};
 use crate::store::{Ended, NewSession, PasswordChange, PasswordChanged, Started, StoreError, session, user};
 
@@ -24,7 +26,7 @@ impl Auth {
         self.admit(Attempt {
             route: "register",
             address: device.address,
-            account: &username.key(),
+            account: Some(&username.key()),
             device: None,
         })
         .await?;
@@ -42,15 +44,17 @@ impl Auth {
             created_at: self.clock.now(),
             sessions_ended_through: None,
             sessions_ended_at: None,
+            password_expires_at: None,
+            disabled_at: None,
+            deleted_at: None,
         };
-        match self
-            .store
-            .insert_user_with_session(user, self.new_session(device))
-            .await
-        {
+        let (secret, new) = self.new_session(device)?;
+        match self.store.insert_user_with_session(user, new).await {
             Ok((user, session)) => {
+                self.end_session_of(device.refresh_token.as_deref()).await?;
                 self.record("register", "success", Some(user.id));
-                Ok(self.with_device_token(self.tokens_for(user, session), username))
+                let refresh_token = self.refresh_tokens.first(&session, secret);
+                Ok(self.with_device_token(self.tokens_for(user, session, refresh_token), &username.key()))
             }
             Err(StoreError::Taken) => {
                 self.record("register", "username_taken", None);
@@ -60,30 +64,32 @@ impl Auth {
         }
     }
 
-    /// Signs an account in on a device. An unknown name, one that no account can have, and a wrong password take the same
-    /// time and give the same error (R11).
+    /// Signs an account in on a device, and ends the session that the device had (OWASP ASVS 7.2.4). An unknown name, one
+    /// that no account can have, and a wrong password take the same time and give the same error (R11); that an account is
+    /// disabled is told to whoever knows its password.
     ///
     /// # Errors
-    /// [`AuthError::InvalidCredentials`], [`AuthError::RateLimited`], [`AuthError::Busy`], [`AuthError::Store`].
+    /// [`AuthError::InvalidCredentials`], [`AuthError::AccountDisabled`], [`AuthError::RateLimited`], [`AuthError::Busy`],
+    /// [`AuthError::Store`].
     pub async fn login(
         &self,
         username: &str,
         password: &TypedPassword,
         device: &Device,
     ) -> Result<SignedIn, AuthError> {
-        let Ok(username) = Username::try_from(username.to_owned()) else {
+        let Some(key) = username_key(username) else {
             return self.login_by_a_name_of_nobody(password, device).await;
         };
         let token = device.token.as_deref();
-        let known_device = token.and_then(|token| self.device_tokens.verify(token, &username));
+        let known_device = token.and_then(|token| self.device_tokens.verify(token, &key));
         let attempt = Attempt {
             route: "login",
             address: device.address,
-            account: &username.key(),
+            account: Some(&key),
             device: known_device.as_ref(),
         };
         self.admit(attempt).await?;
-        let user = self.store.user_by_name(&username.key()).await?;
+        let user = self.store.user_by_name(&key).await?;
         let stored = user.as_ref().map(|user| user.password_hash.as_str());
         let verdict = self.passwords.verify(password, stored, device.address).await?;
         if verdict == Verdict::Unverifiable {
@@ -94,6 +100,7 @@ impl Auth {
             self.record("login", "invalid_credentials", None);
             return Err(AuthError::InvalidCredentials);
         };
+        self.refuse_unless_usable(&user)?;
         if let Verdict::RightWithNewHash(next) = verdict
             && self
                 .store
@@ -102,14 +109,29 @@ impl Auth {
         {
             user.password_hash = next;
         }
-        let session = self.start_session(&mut user, password, device).await?;
+        let (secret, session) = self.start_session(&mut user, password, device).await?;
+        self.end_session_of(device.refresh_token.as_deref()).await?;
         self.rate_limiter.forgive(attempt).await;
         self.record("login", "success", Some(user.id));
-        let signed_in = self.tokens_for(user, session);
+        let refresh_token = self.refresh_tokens.first(&session, secret);
+        let signed_in = self.tokens_for(user, session, refresh_token);
         Ok(match known_device {
             Some(_) => signed_in,
-            None => self.with_device_token(signed_in, &username),
+            None => self.with_device_token(signed_in, &key),
         })
+    }
+
+    /// Whether the right password of the account signs in.
+    fn refuse_unless_usable(&self, user: &user::Model) -> Result<(), AuthError> {
+        if user.disabled_at.is_some() {
+            self.record("login", "disabled", Some(user.id));
+            return Err(AuthError::AccountDisabled);
+        }
+        if user.password_expires_at.is_some_and(|end| end <= self.clock.now()) {
+            self.record("login", "expired_password", Some(user.id));
+            return Err(AuthError::InvalidCredentials);
+        }
+        Ok(())
     }
 
     /// Takes as long as a sign-in with a wrong password.
@@ -121,7 +143,7 @@ impl Auth {
         self.admit(Attempt {
             route: "login",
             address: device.address,
-            account: "",
+            account: Some(""),
             device: None,
         })
         .await?;
@@ -131,9 +153,9 @@ impl Auth {
     }
 
     /// Hands a device that is not known yet a token by which it is at the next sign-in.
-    fn with_device_token(&self, signed_in: SignedIn, username: &Username) -> SignedIn {
+    fn with_device_token(&self, signed_in: SignedIn, username_key: &str) -> SignedIn {
         SignedIn {
-            device_token: self.device_tokens.issue(username),
+            device_token: self.device_tokens.issue(username_key),
             ..signed_in
         }
     }
@@ -151,28 +173,16 @@ impl Auth {
         new: &Password,
         device: &Device,
     ) -> Result<SignedIn, AuthError> {
-        self.admit(Attempt {
-            route: "password",
-            address: device.address,
-            account: &identity.user_id.to_string(),
-            device: None,
-        })
-        .await?;
-        let user = self.user(identity).await?;
-        let stored = Some(user.password_hash.as_str());
-        let verdict = self.passwords.verify(current, stored, device.address).await?;
-        if !verdict.is_right() {
-            self.record("password", "wrong_password", Some(user.id));
-            return Err(AuthError::WrongPassword);
-        }
+        let user = self.user_who_knows(identity, current, device).await?;
         if blocklist::is_easily_guessed(new, &user.username) {
             return Err(AuthError::WeakPassword);
         }
         let next = self.passwords.hash(new.expose(), device.address).await?;
+        let (secret, session) = self.new_session(device)?;
         let change = PasswordChange {
             user,
             next,
-            session: self.new_session(device),
+            session,
             now: self.clock.now(),
         };
         let announcement = self.revocations.begin();
@@ -184,7 +194,46 @@ impl Auth {
         announcement.make(&ended).await;
         self.clean_up_soon_after(&ended);
         self.record("password", "success", Some(user.id));
-        Ok(self.tokens_for(user, session))
+        let refresh_token = self.refresh_tokens.first(&session, secret);
+        Ok(self.tokens_for(user, session, refresh_token))
+    }
+
+    /// Deletes the account of somebody who knows its password, with all its sessions. Its name is free at once.
+    ///
+    /// # Errors
+    /// [`AuthError::WrongPassword`], [`AuthError::RateLimited`], [`AuthError::Busy`], [`AuthError::Store`].
+    pub async fn delete_own_account(
+        &self,
+        identity: &Identity,
+        password: &TypedPassword,
+        device: &Device,
+    ) -> Result<(), AuthError> {
+        let user = self.user_who_knows(identity, password, device).await?;
+        self.delete_account(user.id).await
+    }
+
+    /// The account that makes a request, if it knows its password. Guesses are counted.
+    async fn user_who_knows(
+        &self,
+        identity: &Identity,
+        password: &TypedPassword,
+        device: &Device,
+    ) -> Result<user::Model, AuthError> {
+        self.admit(Attempt {
+            route: "password",
+            address: device.address,
+            account: Some(&identity.user_id.to_string()),
+            device: None,
+        })
+        .await?;
+        let user = self.user(identity).await?;
+        let stored = Some(user.password_hash.as_str());
+        let verdict = self.passwords.verify(password, stored, device.address).await?;
+        if !verdict.is_right() {
+            self.record("password", "wrong_password", Some(user.id));
+            return Err(AuthError::WrongPassword);
+        }
+        Ok(user)
     }
 
     /// The account that makes a request.
@@ -210,16 +259,16 @@ impl Auth {
         user: &mut user::Model,
         password: &TypedPassword,
         device: &Device,
-    ) -> Result<session::Model, AuthError> {
+    ) -> Result<(SessionSecret, session::Model), AuthError> {
         loop {
             let announcement = self.revocations.begin();
-            let new = self.new_session(device);
+            let (secret, new) = self.new_session(device)?;
             let at_most = self.session_life.max_per_account;
             let started = self.store.start_session(user, new, at_most).await?;
             if let Some(Started { session, ended }) = started {
                 announcement.make(&ended).await;
                 self.clean_up_soon_after(&ended);
-                return Ok(session);
+                return Ok((secret, session));
             }
             announcement.make(&[]).await;
             let now = self.store.user_after_changes(user.id).await?;
@@ -232,7 +281,10 @@ impl Auth {
                     .await?
                     .is_right();
             match now {
-                Some(now) if is_right => *user = now,
+                Some(now) if is_right => {
+                    self.refuse_unless_usable(&now)?;
+                    *user = now;
+                }
                 _ => {
                     self.record("login", "invalid_credentials", Some(user.id));
                     return Err(AuthError::InvalidCredentials);
@@ -241,17 +293,21 @@ impl Auth {
         }
     }
 
-    fn new_session(&self, device: &Device) -> NewSession {
+    fn new_session(&self, device: &Device) -> Result<(SessionSecret, NewSession), AuthError> {
         let now = self.clock.now();
         let absolute_expires_at = now + self.session_life.lifetime;
-        NewSession {
+        let random = RefreshTokens::for_new_session();
+        let (secret, refresh_verifier) = random.ok_or_else(AuthError::no_random_numbers)?;
+        let new = NewSession {
             id: self.session_ids.next(now),
             created_at: now,
             expires_at: absolute_expires_at.min(now + self.session_life.idle),
             absolute_expires_at,
             user_agent: device.user_agent.chars().take(MAX_USER_AGENT).collect(),
             ip: device.address.map(|address| address.to_string()).unwrap_or_default(),
-        }
+            refresh_verifier,
+        };
+        Ok((secret, new))
     }
 
     /// Counts and logs what came of an attempt (OWASP ASVS 16.3.1). Never a password, a token or an unknown name,

@@ -1,4 +1,4 @@
-//! Deletes sessions that ended, in the background.
+//! Deletes sessions that ended, and accounts that were deleted, in the background.
 
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ impl Auth {
         while stop.run_until_cancelled(next()).await.is_some() {
             match self.delete_ended_sessions_once().await {
                 Ok(0) => {}
-                Ok(deleted) => tracing::info!(deleted, "deleted ended sessions"),
+                Ok(deleted) => tracing::info!(deleted, "deleted ended sessions and what was left of deleted accounts"),
                 Err(error) => tracing::warn!(%error, "could not delete ended sessions; trying again later"),
             }
         }
@@ -54,7 +54,8 @@ impl Auth {
         let (before, since) = (now - KEEP_ENDED, now - LOOK_FOR_ENDED_ALL_AT_ONCE);
         let ended = batch_after_batch(|| self.store.delete_ended_sessions(before, CLEANUP_BATCH)).await?;
         let at_once = batch_after_batch(|| self.store.delete_sessions_ended_all_at_once(since, CLEANUP_BATCH)).await?;
-        Ok(ended + at_once)
+        let accounts = batch_after_batch(|| self.store.delete_deleted_users(before, CLEANUP_BATCH)).await?;
+        Ok(ended + at_once + accounts)
     }
 }
 
@@ -82,6 +83,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
+    use crate::auth::refresh_token::RefreshTokens;
     use crate::auth::{Device, Password, SignedIn, Username};
     use crate::cache::Cache;
     use crate::clock::Clock;
@@ -120,7 +122,9 @@ mod tests {
         async fn add_sessions_of_one_minute(&self, count: u64) {
             let now = self.clock.now();
             for _ in 0..count {
+                let (_, refresh_verifier) = RefreshTokens::for_new_session().unwrap();
                 let session = NewSession {
+                    refresh_verifier,
                     id: self.auth.session_ids.next(now),
                     created_at: now,
                     expires_at: now + TimeDelta::minutes(1),

@@ -28,6 +28,14 @@ impl Username {
     }
 }
 
+/// The key of what somebody typed as a name at sign-in; `None` for what no account has. An account that was imported from
+/// another service may have a name with other characters than a [`Username`].
+pub(super) fn username_key(typed: &str) -> Option<String> {
+    let name = typed.trim_matches(|c: char| c.is_ascii_whitespace());
+    let is_name = (1..=Username::MAX_LENGTH).contains(&name.chars().count()) && !name.contains(char::is_control);
+    is_name.then(|| name.nfc().collect::<String>().to_lowercase())
+}
+
 impl TryFrom<String> for Username {
     type Error = &'static str;
 
@@ -164,6 +172,20 @@ mod tests {
             "ada\u{feff}",
         ] {
             assert!(Username::try_from(name.to_owned()).is_err(), "{name:?}");
+        }
+    }
+
+    /// The key of a name is the same at registration and at sign-in, and names of another service have one, too.
+    #[test]
+    fn whatever_is_typed_at_sign_in_has_the_key_of_a_name_or_none() {
+        for name in [" Ada.L-1_\n", "ada+slipway@example.com", "@"] {
+            let username = Username::try_from(name.to_owned()).unwrap();
+            assert_eq!(username_key(name), Some(username.key()));
+        }
+        assert_eq!(username_key("ZO\u{cb} von B"), Some("zo\u{eb} von b".to_owned()));
+        assert_eq!(username_key("zoe\u{308} von b"), Some("zo\u{eb} von b".to_owned()));
+        for nobody in ["", " ", "a\0b", &"\u{e9}".repeat(65)] {
+            assert_eq!(username_key(nobody), None, "{nobody:?}");
         }
     }
 

@@ -18,7 +18,10 @@ pub enum AuthError {
     /// A new password that is one of the first to be guessed. Clients see 422.
     #[error("the password is easily guessed")]
     WeakPassword,
-    /// Change of password with a wrong current one. Clients see 403, because 401 would make them refresh and retry.
+    /// Login with the right password of an account that an operator has disabled. Clients see 403.
+    #[error("the account is disabled")]
+    AccountDisabled,
+    /// Change of password, or deletion of the account, with a wrong current one. Clients see 403, because 401 would make them refresh and retry.
     #[error("the current password is wrong")]
     WrongPassword,
     /// A bearer token that is missing, malformed, expired, forged, or of a session that was ended. Clients see 401.
@@ -40,10 +43,17 @@ pub enum AuthError {
     /// Too many password hashes wait for a core. Clients see 503 with `Retry-After`.
     #[error("too many password hashes are waiting")]
     Busy,
-    /// Hashing failed, which is a defect of ours or of a stored hash. Clients see 500.
-    #[error("password hashing failed: {0}")]
-    Hashing(String),
+    /// A hash could not be made or the system has no random numbers. Clients see 500.
+    #[error("cryptography failed: {0}")]
+    Cryptography(String),
     /// The database. Clients see 503 with `Retry-After` when it is unavailable, else 500.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl AuthError {
+    /// The system gave none.
+    pub(super) fn no_random_numbers() -> Self {
+        Self::Cryptography("the system has no random numbers".to_owned())
+    }
 }

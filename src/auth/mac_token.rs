@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::hmac;
 
-use crate::config::{Secret, TokenConfig};
+use crate::config::{TokenConfig, TokenSecret};
 
 /// Makes and verifies tokens of one purpose, whose body has `BODY` bytes. Those made with a secret that was replaced are
 /// accepted while the configuration names it.
@@ -17,10 +17,10 @@ pub(super) struct MacTokens<const BODY: usize> {
 impl<const BODY: usize> MacTokens<BODY> {
     /// `purpose` separates the key from those of other tokens, which come from the same secret.
     pub(super) fn new(config: &TokenConfig, purpose: &[u8]) -> Self {
-        let key = |secret: &Secret| key(secret.expose(), purpose);
+        let key = |secret: &TokenSecret| key(secret.expose(), purpose);
         Self {
-            signing_key: config.secrets.first().map_or_else(|| self::key("", purpose), key),
-            accepted_keys: config.secrets.iter().map(key).collect(),
+            signing_key: key(&config.signing),
+            accepted_keys: config.accepted().map(key).collect(),
         }
     }
 

@@ -9,8 +9,10 @@ mod credentials;
 mod device_token;
 mod error;
 mod fair_share;
+mod import;
 mod jwt_crypto;
 mod mac_token;
+mod operator;
 mod password;
 mod rate_limit;
 mod refresh_token;
@@ -21,13 +23,14 @@ mod sessions;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
 pub use access_token::ACCESS_TOKEN_LIFETIME;
 pub use credentials::{Password, TypedPassword, Username};
 pub use error::AuthError;
+pub use import::{ImportReport, import_accounts};
+pub use operator::{ONE_TIME_PASSWORD_LIFETIME, OneTimePassword};
 pub use rate_limit::{Limit, Refusal};
 pub use sessions::{GRACE_WINDOW, SessionPage};
 
@@ -72,6 +75,8 @@ pub struct Device {
     pub user_agent: String,
     /// What an earlier sign-in gave it, not yet verified: see [`SignedIn::device_token`].
     pub token: Option<String>,
+    /// The refresh token of the session that it is signed in with, not yet verified.
+    pub refresh_token: Option<String>,
 }
 
 /// The outcome of a sign-in or a refresh: a session and the tokens to use it.
@@ -89,15 +94,29 @@ pub struct SignedIn {
     pub device_token: Option<String>,
 }
 
-/// Who makes a request, as its access token proves.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Who makes a request: only [`Auth::authenticate`] makes one, from an access token of ours whose session is live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Identity {
+    user_id: Uuid,
+    session_id: Uuid,
+    must_change_password: bool,
+}
+
+impl Identity {
     /// The account.
-    pub user_id: Uuid,
+    pub fn user_id(&self) -> Uuid {
+        self.user_id
+    }
+
     /// The session in which the request is made.
-    pub session_id: Uuid,
-    /// When the access token ends.
-    pub expires_at: DateTime<Utc>,
+    pub fn session_id(&self) -> Uuid {
+        self.session_id
+    }
+
+    /// Whether the account has a one-time password, with which nothing can be done but to change it.
+    pub fn must_change_password(&self) -> bool {
+        self.must_change_password
+    }
 }
 
 impl Auth {
@@ -156,10 +175,10 @@ impl Auth {
         });
     }
 
-    fn tokens_for(&self, user: user::Model, session: session::Model) -> SignedIn {
+    fn tokens_for(&self, user: user::Model, session: session::Model, refresh_token: String) -> SignedIn {
         SignedIn {
             access_token: self.access_tokens.issue(&user, &session, self.clock.now()),
-            refresh_token: self.refresh_tokens.issue(session.id, session.generation),
+            refresh_token,
             device_token: None,
             user,
             session,

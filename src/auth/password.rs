@@ -207,7 +207,7 @@ fn decoy(params: &Params) -> String {
 }
 
 fn hashing_error(error: impl std::fmt::Display) -> AuthError {
-    AuthError::Hashing(error.to_string())
+    AuthError::Cryptography(error.to_string())
 }
 
 #[cfg(test)]

@@ -35,8 +35,8 @@ pub(super) struct Attempt<'a> {
     pub(super) route: &'static str,
     /// Where it comes from; `None` when a local proxy did not say.
     pub(super) address: Option<IpAddr>,
-    /// Whom it concerns: a username, an account or a session.
-    pub(super) account: &'a str,
+    /// Whom it concerns: a username, an account or a session; `None` when that is not known.
+    pub(super) account: Option<&'a str>,
     /// The device, if the account was signed in to from it before.
     pub(super) device: Option<&'a KnownDevice>,
 }
@@ -201,13 +201,14 @@ impl RateLimiter {
         if let Some(site) = attempt.address.and_then(site) {
             budgets.push(budget(SITE, per_address.saturating_mul(WIDE_FACTOR), &site));
         }
-        match attempt.device {
-            Some(device) => budgets.push(budget("device", per_account, &device.id)),
-            None if route == "login" => budgets.extend([
+        match (attempt.device, account) {
+            (Some(device), _) => budgets.push(budget("device", per_account, &device.id)),
+            (None, Some(account)) if route == "login" => budgets.extend([
                 budget("account", per_account, &format!("{account} {network}")),
                 budget(ACCOUNT_ALL, per_account.saturating_mul(WIDE_FACTOR), account),
             ]),
-            None => budgets.push(budget("account", per_account, account)),
+            (None, Some(account)) => budgets.push(budget("account", per_account, account)),
+            (None, None) => {}
         }
         budgets.retain(|budget| budget.quota > 0);
         budgets
@@ -258,7 +259,7 @@ mod tests {
         Attempt {
             route: "login",
             address: address.parse().ok(),
-            account,
+            account: Some(account),
             device: None,
         }
     }

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
+use super::refresh_token::Verified;
 use super::{Attempt, Auth, AuthError, Identity, SignedIn};
 use crate::store::{Ended, Rotation, session};
 
@@ -34,21 +35,26 @@ impl Auth {
     /// [`AuthError::InvalidRefreshToken`], [`AuthError::RefreshTokenReused`], [`AuthError::RateLimited`],
     /// [`AuthError::Store`].
     pub async fn refresh(&self, token: Option<&str>, address: Option<IpAddr>) -> Result<SignedIn, AuthError> {
-        let Some((id, generation)) = token.and_then(|token| self.refresh_tokens.verify(token)) else {
+        let Some(presented) = token.and_then(|token| self.refresh_tokens.parse(token)) else {
             self.record("refresh", "invalid_token", None);
             return Err(AuthError::InvalidRefreshToken);
         };
+        let id = presented.session_id();
+        // Also, the account is known before the session is rotated: after that, nothing that can fail stands between the
+        // client and its new token.
+        let found = self.store.session_with_user(id).await?;
+        let verified = found.as_ref().and_then(|(session, _)| presented.verify(session));
+        let account = id.to_string();
         self.admit(Attempt {
             route: "refresh",
             address,
-            account: &id.to_string(),
+            // Nobody else's attempts count for a session.
+            account: verified.is_some().then_some(&account),
             device: None,
         })
         .await?;
         let now = self.clock.now();
-        // The account is read first: once the session is rotated, nothing that can fail stands between the client and
-        // its new token.
-        let Some((session, user)) = self.store.session_with_user(id).await? else {
+        let (Some((session, user)), Some(verified)) = (found, verified) else {
             self.record("refresh", "unknown_session", None);
             return Err(AuthError::InvalidRefreshToken);
         };
@@ -59,23 +65,24 @@ impl Auth {
             return Err(AuthError::InvalidRefreshToken);
         }
         let rotation = Rotation {
-            from: generation,
+            from: verified.generation,
             now,
             idle_until: now + self.session_life.idle,
             grace_until: now + GRACE_WINDOW,
         };
         if let Some(session) = self.store.rotate_session(id, rotation).await? {
             self.record("refresh", "success", Some(user.id));
-            return Ok(self.tokens_for(user, session));
+            let refresh_token = self.refresh_tokens.current(&session, &verified);
+            return Ok(self.tokens_for(user, session, refresh_token));
         }
-        self.refresh_without_rotation(id, generation, now).await
+        self.refresh_without_rotation(id, &verified, now).await
     }
 
     /// Decides about a token that does not rotate its session: a retry, an ended session or a copied token.
     async fn refresh_without_rotation(
         &self,
         id: Uuid,
-        generation: i64,
+        verified: &Verified,
         now: DateTime<Utc>,
     ) -> Result<SignedIn, AuthError> {
         let Some((session, user)) = self.store.session_with_user(id).await? else {
@@ -85,9 +92,10 @@ impl Auth {
             self.record("refresh", "ended_session", Some(user.id));
             return Err(AuthError::InvalidRefreshToken);
         }
-        if is_forgiven(&session, generation, now) {
+        if is_forgiven(&session, verified.generation, now) {
             self.record("refresh", "replayed", Some(user.id));
-            return Ok(self.tokens_for(user, session));
+            let refresh_token = self.refresh_tokens.current(&session, verified);
+            return Ok(self.tokens_for(user, session, refresh_token));
         }
         let announcement = self.revocations.begin();
         self.store.revoke_session(id, now).await?;
@@ -102,14 +110,26 @@ impl Auth {
     /// # Errors
     /// [`AuthError::Store`].
     pub async fn logout(&self, token: Option<&str>) -> Result<(), AuthError> {
-        let Some((id, _)) = token.and_then(|token| self.refresh_tokens.verify(token)) else {
-            return Ok(());
+        if self.end_session_of(token).await? {
+            self.record("logout", "success", None);
+        }
+        Ok(())
+    }
+
+    /// Ends the session of a refresh token, and tells whether it is one.
+    pub(super) async fn end_session_of(&self, token: Option<&str>) -> Result<bool, AuthError> {
+        let Some(presented) = token.and_then(|token| self.refresh_tokens.parse(token)) else {
+            return Ok(false);
         };
+        let id = presented.session_id();
+        let found = self.store.session_with_user(id).await?;
+        if found.and_then(|(session, _)| presented.verify(&session)).is_none() {
+            return Ok(false);
+        }
         let announcement = self.revocations.begin();
         self.store.revoke_session(id, self.clock.now()).await?;
         announcement.make(&[Ended::Session(id)]).await;
-        self.record("logout", "success", None);
-        Ok(())
+        Ok(true)
     }
 
     /// At most `limit` of the user's live sessions, newest first, those older than `before`.

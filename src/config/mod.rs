@@ -4,6 +4,7 @@ mod database_url;
 mod environment;
 mod options;
 mod origins;
+mod risks;
 mod secret;
 mod token_secrets;
 
@@ -19,7 +20,9 @@ pub use database_url::{DatabaseUrl, Host, PostgresUrl, SqliteUrl};
 pub use environment::parse;
 pub use options::{Environment, LogFormat, Options, Registration, SameSite, Switch};
 pub use origins::AllowedOrigins;
+pub use risks::Risk;
 pub use secret::Secret;
+pub use token_secrets::TokenSecret;
 
 /// A setting that is missing, wrong or impossible: names the setting and the mend.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +38,8 @@ pub struct Config {
     pub listen: Listen,
     /// Where metrics are served without authentication, if anywhere.
     pub metrics_listen: Option<Listen>,
+    /// What scrapers send to read them with the API, if they may.
+    pub metrics_token: Option<TokenSecret>,
     /// Where users and sessions are kept.
     pub database: DatabaseConfig,
     /// Where rate limits and revocations are kept: this process when there is no URL.
@@ -104,8 +109,10 @@ pub struct CacheConfig {
 /// Keys and claims of tokens.
 #[derive(Clone, Debug)]
 pub struct TokenConfig {
-    /// The secret that signs, then those that are still accepted.
-    pub secrets: Vec<Secret>,
+    /// Signs.
+    pub signing: TokenSecret,
+    /// What was signed with these is still accepted.
+    pub also_accepted: Vec<TokenSecret>,
     /// The `iss` claim.
     pub issuer: String,
     /// The `aud` claim.
@@ -159,19 +166,34 @@ impl Config {
     /// One line that names every setting that is wrong or missing, and how to mend it.
     pub fn from_options(options: &Options) -> Result<Self, ConfigError> {
         let production = options.slipway_env == Environment::Production;
+        let allowed_origins = AllowedOrigins::parse(match &options.allowed_origins {
+            Some(origins) => origins,
+            None if production => "",
+            None => "http://localhost:5173,http://127.0.0.1:5173",
+        })?;
+        let trusted_proxies = trusted_proxies(&options.trusted_proxies)?;
+        let rate_limits = RateLimitConfig {
+            per_address: options.rate_limit_per_address,
+            per_account: options.rate_limit_per_account,
+        };
         if production {
-            refuse_what_production_needs(options)?;
+            let risks = risks::not_accepted(options, &allowed_origins, &trusted_proxies, rate_limits);
+            refuse_what_production_needs(options, risks)?;
         }
         let database = DatabaseConfig::from_options(options)?;
         if let Some(url) = &options.redis_url {
             check_redis_url(url)?;
         }
-        let secrets = token_secrets::token_secrets(options, &database)?;
+        let (signing, also_accepted) = token_secrets::token_secrets(options, &database)?;
         let listen = Listen::parse("LISTEN", options.listen())?;
         let metrics_listen = match options.metrics_listen.as_str() {
             "off" => None,
             address => Some(Listen::parse("METRICS_LISTEN", address)?),
         };
+        let metrics_token = options.metrics_token.as_deref();
+        let metrics_token = metrics_token
+            .map(|token| TokenSecret::check("METRICS_TOKEN", token))
+            .transpose()?;
         let concurrency = options.password_hash_concurrency.map_or_else(
             || std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
             |n| n.get() as usize,
@@ -180,13 +202,15 @@ impl Config {
             environment: options.slipway_env,
             listen,
             metrics_listen,
+            metrics_token,
             database,
             cache: CacheConfig {
                 url: options.redis_url.clone().map(Secret::new),
                 key_prefix: options.cache_key_prefix.clone(),
             },
             tokens: TokenConfig {
-                secrets,
+                signing,
+                also_accepted,
                 issuer: options.jwt_issuer.clone(),
                 audience: options.jwt_audience.clone(),
             },
@@ -199,16 +223,9 @@ impl Config {
                 secure: options.refresh_cookie_secure.unwrap_or(production),
                 same_site: options.refresh_cookie_samesite,
             },
-            allowed_origins: AllowedOrigins::parse(match &options.allowed_origins {
-                Some(origins) => origins,
-                None if production => "",
-                None => "http://localhost:5173,http://127.0.0.1:5173",
-            })?,
-            trusted_proxies: trusted_proxies(&options.trusted_proxies)?,
-            rate_limits: RateLimitConfig {
-                per_address: options.rate_limit_per_address,
-                per_account: options.rate_limit_per_account,
-            },
+            allowed_origins,
+            trusted_proxies,
+            rate_limits,
             passwords: PasswordConfig {
                 params: argon2_params(options)?,
                 concurrency,
@@ -223,6 +240,25 @@ impl Config {
             drain: Duration::from_secs(options.drain_seconds.unwrap_or(if production { 20 } else { 0 }).into()),
             startup_patience: Duration::from_secs(if production { 60 } else { 0 }),
         })
+    }
+}
+
+impl TokenConfig {
+    /// Every secret whose tokens are accepted.
+    pub fn accepted(&self) -> impl Iterator<Item = &TokenSecret> {
+        std::iter::once(&self.signing).chain(&self.also_accepted)
+    }
+
+    /// With secrets that these names stand for, the first of which signs.
+    #[cfg(test)]
+    pub(crate) fn for_tests(names: &[&str]) -> Self {
+        let mut secrets = names.iter().copied().map(TokenSecret::for_tests);
+        Self {
+            signing: secrets.next().unwrap(),
+            also_accepted: secrets.collect(),
+            issuer: "slipway".to_owned(),
+            audience: "slipway-api".to_owned(),
+        }
     }
 }
 
@@ -281,7 +317,7 @@ impl Listen {
 const DATABASE_URL_IS_MISSING: &str = "DATABASE_URL is missing (postgres://user:password@host/name)";
 
 /// Lists everything that a production server may not guess, so that one start shows all of it.
-fn refuse_what_production_needs(options: &Options) -> Result<(), ConfigError> {
+fn refuse_what_production_needs(options: &Options, risks: Vec<String>) -> Result<(), ConfigError> {
     let mut wrong = Vec::new();
     if options.database_url.is_none() {
         wrong.push(DATABASE_URL_IS_MISSING);
@@ -295,6 +331,8 @@ fn refuse_what_production_needs(options: &Options) -> Result<(), ConfigError> {
     if options.refresh_cookie_samesite == SameSite::None {
         wrong.push("REFRESH_COOKIE_SAMESITE=none would let other sites use the session cookie (use lax or strict)");
     }
+    let risks = risks.iter().map(String::as_str);
+    wrong.extend(risks);
     if wrong.is_empty() {
         Ok(())
     } else {

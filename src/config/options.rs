@@ -4,6 +4,8 @@ use std::num::NonZeroU32;
 
 use clap::{Parser, ValueEnum};
 
+use super::Risk;
+
 /// The settings of `slipway serve` as they were given, before defaults that depend on one another are filled in.
 /// Not `Debug`: it holds secrets in clear text.
 #[derive(Clone, Parser)]
@@ -14,6 +16,18 @@ pub struct Options {
     #[arg(long, env = "SLIPWAY_ENV", value_enum, default_value_t = Environment::Development)]
     pub slipway_env: Environment,
 
+    /// What production otherwise refuses to start with, separated by commas: `weak-hashes` (below OWASP's minimum),
+    /// `no-limits` (passwords can be guessed), `plain-origins` (pages of http:// call the API), `any-proxy` (clients choose
+    /// their address). For tests and measurements
+    #[arg(
+        long,
+        env = "ACCEPT_RISKS",
+        value_enum,
+        value_delimiter = ',',
+        hide_possible_values = true
+    )]
+    pub accept_risks: Vec<Risk>,
+
     /// Where to serve HTTP: `127.0.0.1:8000`, `[::]:8000` or `unix:/path/to/socket`. `0.0.0.0` makes the server
     /// reachable from other machines [default: 127.0.0.1:8000; in a container the socket that nginx knows]
     #[arg(long, env = "LISTEN")]
@@ -23,6 +37,12 @@ pub struct Options {
     /// about load and failures
     #[arg(long, env = "METRICS_LISTEN", default_value = "127.0.0.1:9464")]
     pub metrics_listen: String,
+
+    /// With this as the bearer token `GET /metrics` gives the Prometheus text, at least 32 bytes (`openssl rand -base64 48`),
+    /// for scrapers that reach the API alone. Whoever has it reads load and failures, and nothing of users
+    /// [default: nobody gets the text there]
+    #[arg(long, env = "METRICS_TOKEN", hide_env_values = true)]
+    pub metrics_token: Option<String>,
 
     /// `postgres://user:password@host/name` or `sqlite:path/to/file`. Of PostgreSQL's own forms: several hosts
     /// (`host1:5432,host2:5432`), of which the first that takes writes is used, and the parameters sslmode, sslrootcert,

@@ -40,11 +40,13 @@ fn a_line_end_or_a_blank_around_a_secret_does_not_count() {
             jwt_secret: Some(current.to_owned()),
             ..options
         };
-        Config::from_options(&options).unwrap().tokens.secrets
+        let tokens = Config::from_options(&options).unwrap().tokens;
+        tokens
+            .accepted()
+            .map(|secret| secret.expose().to_owned())
+            .collect::<Vec<_>>()
     };
-    assert_eq!(secrets(&format!("{SECRET}\n")), secrets(SECRET));
-    assert_eq!(secrets(SECRET)[0].expose(), SECRET);
-    assert_eq!(secrets(SECRET)[1].expose(), previous.trim());
+    assert_eq!(secrets(&format!("{SECRET}\n")), [SECRET, previous.trim()]);
     let blank = error(&["--jwt-secret", &" ".repeat(40)]);
     assert!(blank.starts_with("JWT_SECRET has 0 bytes"), "{blank}");
 }
@@ -68,6 +70,51 @@ fn production_names_everything_that_is_missing_or_unsafe_at_once() {
     ] {
         assert!(message.contains(setting), "{setting} is not named in: {message}");
     }
+}
+
+/// Security finding H3.
+#[test]
+fn production_starts_with_a_risk_only_where_it_is_accepted_by_name() {
+    let production = |arguments: &[&str]| {
+        let options = options(&with_secret(&[&["--slipway-env=production"], arguments].concat()));
+        Config::from_options(&options)
+            .map(|_| ())
+            .map_err(|error| error.to_string())
+    };
+    for (risky, named, risk) in [
+        ("--argon2-memory-kib=8192", "ARGON2_MEMORY_KIB=8192", "weak-hashes"),
+        ("--argon2-iterations=1", "ARGON2_ITERATIONS=1", "weak-hashes"),
+        ("--rate-limit-per-address=0", "RATE_LIMIT_PER_ADDRESS=0", "no-limits"),
+        ("--rate-limit-per-account=0", "RATE_LIMIT_PER_ACCOUNT=0", "no-limits"),
+        (
+            "--allowed-origins=https://a.example,http://b.example",
+            "http://b.example",
+            "plain-origins",
+        ),
+        ("--trusted-proxies=10.0.0.0/8,0.0.0.0/0", "0.0.0.0/0", "any-proxy"),
+        ("--trusted-proxies=::/0", "::/0", "any-proxy"),
+    ] {
+        let refused = production(&[risky]).unwrap_err();
+        assert!(refused.contains(named), "{refused}");
+        assert!(refused.ends_with(&format!("or set ACCEPT_RISKS={risk})")), "{refused}");
+        assert_eq!(
+            production(&[risky, "--accept-risks=any-proxy,weak-hashes,no-limits,plain-origins"]),
+            Ok(())
+        );
+        assert!(
+            Config::from_options(&options(&with_secret(&[risky]))).is_ok(),
+            "in development"
+        );
+    }
+    for fine in [
+        "--argon2-memory-kib=46000",
+        "--trusted-proxies=10.0.0.0/8",
+        "--allowed-origins=https://a.example",
+    ] {
+        assert_eq!(production(&[fine]), Ok(()), "{fine}");
+    }
+    let stronger_otherwise = ["--argon2-memory-kib=12288", "--argon2-iterations=3"];
+    assert_eq!(production(&stronger_otherwise), Ok(()));
 }
 
 #[test]
@@ -126,7 +173,7 @@ fn the_development_secret_is_generated_once_and_only_its_owner_can_read_it() {
         Config::from_options(&options(&["--database-url", &url]))
             .unwrap()
             .tokens
-            .secrets
+            .signing
     };
     let first = secret();
     assert_eq!(first, secret());

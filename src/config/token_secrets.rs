@@ -1,5 +1,6 @@
 //! The secrets that sign tokens; in development one is generated and kept, so that a restart signs nobody out.
 
+use std::collections::HashSet;
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -17,37 +18,69 @@ const MIN_SECRET_BYTES: usize = 32;
 /// Words that stand in examples; a secret that holds one was copied and is known to everybody.
 const PLACEHOLDERS: [&str; 5] = ["changeme", "change-me", "change_me", "your-secret", "example"];
 
-/// The secret that signs, then those that are only accepted.
-pub(super) fn token_secrets(options: &Options, database: &DatabaseConfig) -> Result<Vec<Secret>, ConfigError> {
+/// Fewer different characters than any 32 that were drawn at random have, be they hexadecimal digits.
+const MIN_DIFFERENT_CHARACTERS: usize = 10;
+
+/// A secret that tokens can be signed with: long enough, and neither a placeholder nor a repetition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenSecret(Secret);
+
+/// The secret that signs, and those that are only accepted.
+pub(super) fn token_secrets(
+    options: &Options,
+    database: &DatabaseConfig,
+) -> Result<(TokenSecret, Vec<TokenSecret>), ConfigError> {
     let current = match &options.jwt_secret {
         Some(secret) => secret.clone(),
         None => kept_secret(&secret_path(database))?,
     };
-    let mut secrets = vec![check("JWT_SECRET", &current)?];
-    if let Some(previous) = &options.jwt_secret_previous {
-        secrets.push(check("JWT_SECRET_PREVIOUS", previous)?);
-    }
-    Ok(secrets)
+    let signing = TokenSecret::check("JWT_SECRET", &current)?;
+    let previous = options.jwt_secret_previous.as_deref();
+    let also_accepted = previous.map(|previous| TokenSecret::check("JWT_SECRET_PREVIOUS", previous));
+    Ok((signing, also_accepted.into_iter().collect::<Result<_, _>>()?))
 }
 
-/// The secret without blanks and line ends around it: an editor, `echo` or a file of a secret store puts them there, and
-/// not everywhere where the same secret is set.
-fn check(setting: &str, secret: &str) -> Result<Secret, ConfigError> {
-    let secret = secret.trim();
-    let bytes = secret.len();
-    if bytes < MIN_SECRET_BYTES {
-        return Err(ConfigError(format!(
-            "{setting} has {bytes} bytes and needs at least {MIN_SECRET_BYTES}: make one with: openssl rand -base64 48"
-        )));
+impl TokenSecret {
+    /// The secret without blanks and line ends around it: an editor, `echo` or a file of a secret store puts them there,
+    /// and not everywhere where the same secret is set.
+    ///
+    /// # Errors
+    /// When it is too short or can be guessed; names `setting`.
+    pub fn check(setting: &str, secret: &str) -> Result<Self, ConfigError> {
+        let secret = secret.trim();
+        let bytes = secret.len();
+        if bytes < MIN_SECRET_BYTES {
+            return Err(ConfigError(format!(
+                "{setting} has {bytes} bytes and needs at least {MIN_SECRET_BYTES}: make one with: openssl rand -base64 48"
+            )));
+        }
+        let lower = secret.to_ascii_lowercase();
+        if PLACEHOLDERS.iter().any(|word| lower.contains(word)) || is_repetitive(secret) {
+            return Err(ConfigError(format!(
+                "{setting} is a placeholder that anyone can guess: make one with: openssl rand -base64 48"
+            )));
+        }
+        Ok(Self(Secret::new(secret)))
     }
-    let lower = secret.to_ascii_lowercase();
-    let first = secret.as_bytes().first();
-    if PLACEHOLDERS.iter().any(|word| lower.contains(word)) || secret.bytes().all(|byte| Some(&byte) == first) {
-        return Err(ConfigError(format!(
-            "{setting} is a placeholder that anyone can guess: make one with: openssl rand -base64 48"
-        )));
+
+    /// The secret itself; never log what this returns.
+    pub fn expose(&self) -> &str {
+        self.0.expose()
     }
-    Ok(Secret::new(secret))
+
+    /// A secret that `name` stands for.
+    #[cfg(test)]
+    pub(crate) fn for_tests(name: &str) -> Self {
+        Self(Secret::new(format!("{name:?} 0123456789abcdef0123456789ABCDEF")))
+    }
+}
+
+/// Whether it is made of few characters, or of a word over and over.
+fn is_repetitive(secret: &str) -> bool {
+    let bytes = secret.as_bytes();
+    let different: HashSet<_> = bytes.iter().collect();
+    let is_period = |length: usize| bytes.iter().zip(&bytes[length..]).all(|(one, next)| one == next);
+    different.len() < MIN_DIFFERENT_CHARACTERS || (1..=bytes.len() * 2 / 3).any(is_period)
 }
 
 /// Beside the SQLite file, or in `data/` when the database is elsewhere.
@@ -101,5 +134,31 @@ fn kept_secret(path: &Path) -> Result<String, ConfigError> {
     match linked {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(explain(error)),
         _ => fs::read_to_string(path).map_err(explain),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Security finding H3.
+    #[test]
+    fn a_word_over_and_over_is_no_secret() {
+        for weak in [
+            "passwordpasswordpasswordpassword",
+            "passwordpasswordpasswordpasswordpass",
+            "correct horse battery correct horse battery ",
+            "01010101010101010101010101010101101",
+        ] {
+            let refused = TokenSecret::check("JWT_SECRET", weak).unwrap_err();
+            assert!(refused.to_string().contains("placeholder"), "{weak}");
+        }
+        for fine in [
+            "8f14e45fceea167a5a36dedd4bea2543",
+            "FZ1qEV4VFdwIR3Vi2QsrxkQpzAJ2IOsHn4Kyqx3Yg2qzWgQ0DgYQf9r0b2nYpQhX",
+            "many different words in a long sentence",
+        ] {
+            assert!(TokenSecret::check("JWT_SECRET", fine).is_ok(), "{fine}");
+        }
     }
 }

@@ -89,6 +89,7 @@ async fn log(mut lines: Split<BufReader<Receiver>>) -> Option<String> {
 mod tests {
     use super::*;
     use crate::config::LogFormat;
+    use crate::telemetry::LogStream;
 
     #[tokio::test]
     async fn a_line_that_is_not_utf_8_ends_nothing() {
@@ -98,7 +99,8 @@ mod tests {
             .stderr(std::process::Stdio::piped())
             .spawn()
             .unwrap();
-        let mut output = Output::forward(&mut child, &LogOutput::stdout(LogFormat::Text).unwrap()).unwrap();
+        let mut output =
+            Output::forward(&mut child, &LogOutput::new(LogStream::Stdout, LogFormat::Text).unwrap()).unwrap();
         assert_eq!(output.reason().await.as_deref(), Some("the reason"));
         assert!(child.wait().unwrap().success());
     }

@@ -20,6 +20,7 @@ impl StoreError {
     pub fn advice(&self) -> Advice {
         let error = match self {
             Self::Unavailable(error) | Self::Other(error) => error,
+            Self::AnotherService(_) => return OF_ITS_OWN,
             Self::Busy | Self::Taken => return ELSEWHERE,
         };
         let (DbErr::Conn(error) | DbErr::Exec(error) | DbErr::Query(error)) = error else {
@@ -46,6 +47,11 @@ const NOT_THERE: Advice = Advice {
     fix: "check that the database runs and that host and port are right",
     may_pass: true,
 };
+/// Most likely of the service that this one takes the place of.
+const OF_ITS_OWN: Advice = fix(
+    "give slipway a database of its own; to take the accounts along, run `slipway import --from` that other one \
+     (docs/MOVING-OVER.md)",
+);
 /// An error that has nothing to do with how the database is reached.
 const ELSEWHERE: Advice = fix("see the database's log");
 
@@ -64,9 +70,7 @@ fn of_code(code: &str) -> Advice {
         "28000" => fix("check the user of the URL, and what pg_hba.conf of the server demands of it (such as TLS)"),
         "3D000" => fix("create the database, or check its name in the URL"),
         "42501" => fix("as the owner of the database run GRANT CREATE ON SCHEMA public TO the role of the URL"),
-        "42P07" => {
-            fix("a table of that name exists that slipway has not made: give it a database or a schema of its own")
-        }
+        "42P07" => OF_ITS_OWN,
         "53300" => wait_or("raise max_connections of the server, or lower DATABASE_MAX_CONNECTIONS of its clients"),
         "55P03" => wait_or("wait for the instance that migrates, or end the transaction that holds the table"),
         "57P03" => wait_or("wait until the server has started"),

@@ -15,6 +15,9 @@ pub enum StoreError {
     /// A row with the same unique value exists. Clients see what the caller makes of it, such as 409 for a username.
     #[error("the value is taken")]
     Taken,
+    /// The database holds tables of the names of ours that we have not made. Nothing was done to them.
+    #[error("the database holds a table {0} of another service")]
+    AnotherService(&'static str),
     /// Anything else is a defect of ours. Clients see 500.
     #[error("database error: {}", reason(.0))]
     Other(DbErr),

@@ -37,11 +37,10 @@ pub enum Migrated {
 /// that a newer version has migrated further is used as it is, so that a deploy can be rolled back (R21).
 ///
 /// # Errors
-/// [`StoreError::Unavailable`] when the database is or a lock is not had in time; [`StoreError::Other`] when a migration
-/// fails. In both cases PostgreSQL undoes the whole of it.
+/// [`StoreError::AnotherService`] when there are tables in the way, [`StoreError::Unavailable`] when the database is or a
+/// lock is not had in time; [`StoreError::Other`] when a migration fails. In these cases PostgreSQL undoes the whole of it.
 pub async fn migrate(store: &Store) -> Result<Migrated, StoreError> {
-    let is_up_to_date = store.pool.read((), |db, ()| Box::pin(is_up_to_date(db))).await?;
-    if is_up_to_date {
+    if store.pool.read((), |db, ()| Box::pin(is_up_to_date(db))).await? {
         return Ok(Migrated::Nothing);
     }
     // One of its own, which is closed again: one that has migrated keeps in PostgreSQL's memory what it read of the
@@ -85,21 +84,32 @@ async fn migrate_in_one_transaction(db: &DatabaseConnection, are_sessions_shared
 
 /// Whether every migration that this version knows was applied. Others may have been, too.
 async fn is_up_to_date(db: &impl ConnectionTrait) -> Result<bool, StoreError> {
-    let backend = db.get_database_backend();
     // Asked first, because a SELECT that fails is an error in PostgreSQL's log on each first start.
-    let has_table = match backend {
-        DbBackend::Postgres => format!("SELECT 1 WHERE to_regclass('{TABLE}') IS NOT NULL"),
-        _ => format!("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = '{TABLE}'"),
-    };
-    let table = db.query_one_raw(Statement::from_string(backend, has_table)).await?;
-    if table.is_none() {
+    if !has_table(db, TABLE).await? {
+        for table in ["users", "sessions"] {
+            if has_table(db, table).await? {
+                return Err(StoreError::AnotherService(table));
+            }
+        }
         return Ok(false);
     }
-    let versions = Statement::from_string(backend, format!("SELECT version FROM {TABLE}"));
+    let versions = Statement::from_string(db.get_database_backend(), format!("SELECT version FROM {TABLE}"));
     let rows = db.query_all_raw(versions).await?;
     let applied: Result<HashSet<String>, DbErr> = rows.iter().map(|row| row.try_get("", "version")).collect();
     let applied = applied?;
     Ok(Migrator::migrations()
         .iter()
         .all(|migration| applied.contains(migration.name())))
+}
+
+async fn has_table(db: &impl ConnectionTrait, table: &'static str) -> Result<bool, StoreError> {
+    let backend = db.get_database_backend();
+    let query = match backend {
+        DbBackend::Postgres => format!("SELECT 1 WHERE to_regclass('{table}') IS NOT NULL"),
+        _ => format!("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = '{table}'"),
+    };
+    Ok(db
+        .query_one_raw(Statement::from_string(backend, query))
+        .await?
+        .is_some())
 }

@@ -1,9 +1,11 @@
 //! Users and sessions in a database: PostgreSQL or SQLite, through the same queries.
 
+mod account_states;
 mod advice;
 mod deletions;
 mod endings;
 mod error;
+mod import;
 mod lookup;
 mod migrate;
 mod pool;
@@ -23,9 +25,11 @@ use crate::telemetry::DatabasePool;
 use lookup::Lookup;
 use pool::Pool;
 
+pub use account_states::AccountChange;
 pub use advice::Advice;
 pub use endings::{Ended, ROWS_AT_ONCE};
 pub use error::StoreError;
+pub use import::{Imported, OtherAccount, OtherService};
 pub use migrate::{Migrated, migrate};
 pub use pool::WORK_LIMIT;
 pub use sessions::{NewSession, Rotation, Started};

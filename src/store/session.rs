@@ -5,8 +5,41 @@ use uuid::{NoContext, Timestamp};
 
 use super::user;
 
-/// One sign-in on one device. Holds no token: a refresh token is derived from `id`, `generation` and the server's
-/// secret, so a stolen copy of this table signs nobody in (R5).
+/// What refresh tokens of a session are verified with: a random key, and the SHA-256 of the secret that they hold. Makes no
+/// token by itself.
+#[derive(Clone, PartialEq, Eq, DeriveValueType)]
+pub struct RefreshVerifier(Vec<u8>);
+
+impl RefreshVerifier {
+    /// Of HMAC-SHA-256.
+    pub const KEY_BYTES: usize = 32;
+    /// Of SHA-256.
+    pub const HASH_BYTES: usize = 32;
+
+    /// Puts both together.
+    pub fn new(key: [u8; Self::KEY_BYTES], secret_hash: [u8; Self::HASH_BYTES]) -> Self {
+        Self([key, secret_hash].concat())
+    }
+
+    /// The key.
+    pub fn key(&self) -> &[u8] {
+        self.0.get(..Self::KEY_BYTES).unwrap_or_default()
+    }
+
+    /// The hash of the secret; empty, which no hash is, in a row that was damaged.
+    pub fn secret_hash(&self) -> &[u8] {
+        self.0.get(Self::KEY_BYTES..).unwrap_or_default()
+    }
+}
+
+impl std::fmt::Debug for RefreshVerifier {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+/// One sign-in on one device. Holds no token, and nothing that one can be made of alone: a stolen copy of this table signs
+/// nobody in (R5).
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "sessions")]
@@ -38,6 +71,9 @@ pub struct Model {
     pub user_agent: String,
     /// The client's address at sign-in, shown to the user in the list of sessions.
     pub ip: String,
+    /// What its refresh tokens are verified with. `None` in sessions that were begun before there was one: their tokens
+    /// are made with the server's secret.
+    pub refresh_verifier: Option<RefreshVerifier>,
     /// Whose session it is.
     #[sea_orm(belongs_to, from = "user_id", to = "id")]
     pub user: BelongsTo<super::user::Entity>,

@@ -26,6 +26,8 @@ pub struct NewSession {
     pub user_agent: String,
     /// The client's address.
     pub ip: String,
+    /// What its refresh tokens are verified with.
+    pub refresh_verifier: session::RefreshVerifier,
 }
 
 /// A rotation that is about to be made.
@@ -59,6 +61,7 @@ impl NewSession {
             revoked_at: None,
             user_agent: self.user_agent,
             ip: self.ip,
+            refresh_verifier: Some(self.refresh_verifier),
         }
     }
 }
@@ -77,7 +80,7 @@ impl Store {
     /// the account has `at_most` live ones. Sign-ins at the same moment each see those that were begun before them, so
     /// after the last of them there are no more than that.
     ///
-    /// `None` when the account has another hash by now, or all its sessions were ended since `user` was read: then it has
+    /// `None` when the account has another hash by now, was disabled, or all its sessions were ended since `user` was read: then it has
     /// to be read again, with [`Store::user_after_changes`]. A change of password or a sign-out everywhere that is under
     /// way is waited for, so a session comes either before it, and is over, or after it, and lives. (PostgreSQL locks the
     /// account's row for a moment; SQLite has one writer at a time.)
@@ -228,6 +231,7 @@ async fn insert_unless_changed(
         .from(user::Entity)
         .and_where(user::COLUMN.id.eq(user.id))
         .and_where(user::COLUMN.password_hash.eq(user.password_hash.as_str()))
+        .and_where(user::COLUMN.disabled_at.is_null())
         .and_where(
             Expr::col(user::Column::SessionsEndedThrough)
                 .if_null(Uuid::nil())

@@ -24,6 +24,14 @@ pub struct Model {
     pub sessions_ended_through: Option<Uuid>,
     /// When that was, for the copy in the cache and the cleanup.
     pub sessions_ended_at: Option<DateTimeUtc>,
+    /// Until when the password is good that an operator has chosen; it has to be changed before anything else is done.
+    /// `None` for a password of the user's own.
+    pub password_expires_at: Option<DateTimeUtc>,
+    /// Since when nobody can sign in to the account.
+    pub disabled_at: Option<DateTimeUtc>,
+    /// Since when the account is deleted. Its name and password are gone; the row stays until its last access token has
+    /// expired, because it is what tells every instance to refuse that token.
+    pub deleted_at: Option<DateTimeUtc>,
     /// Where the account is signed in.
     #[sea_orm(has_many)]
     pub sessions: HasMany<super::session::Entity>,

@@ -126,12 +126,21 @@ async fn change_password(
     let PasswordChange { user, next, now, .. } = change;
     // First, because it locks the account's row: a session that is begun with the old password is either there already,
     // for the next statement to see, or will not be.
-    if !replace_password_hash(db, user.id, user.password_hash.clone(), next.clone()).await? {
+    let update = user::Entity::update_many()
+        .set(user::ActiveModel {
+            password_hash: Set(next.clone()),
+            password_expires_at: Set(None),
+            ..Default::default()
+        })
+        .filter(user::COLUMN.id.eq(user.id))
+        .filter(user::COLUMN.password_hash.eq(user.password_hash.as_str()));
+    if update.exec(db).await?.rows_affected != 1 {
         return Ok(None);
     }
     let (ended, last) = end_all_sessions(db, user.id, None, now).await?;
     let user = user::Model {
         password_hash: next,
+        password_expires_at: None,
         sessions_ended_through: last,
         sessions_ended_at: Some(now),
         ..user

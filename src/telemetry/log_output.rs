@@ -5,7 +5,7 @@
 //! counted, and one line says so when lines can be written again.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::thread;
@@ -27,7 +27,26 @@ pub const ACCESS_LOG: &str = "slipway::access";
 /// comes too late when the process is about to be aborted.
 const PANIC_PATIENCE: Duration = Duration::from_millis(100);
 
-/// Standard output for log lines. Clones share it.
+/// Where log lines go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogStream {
+    /// Of a server, whose logs are what it prints.
+    Stdout,
+    /// Of a command that prints what it was asked for.
+    Stderr,
+}
+
+impl LogStream {
+    /// Whether a person reads it.
+    pub(super) fn is_terminal(self) -> bool {
+        match self {
+            Self::Stdout => io::stdout().is_terminal(),
+            Self::Stderr => io::stderr().is_terminal(),
+        }
+    }
+}
+
+/// A stream for log lines. Clones share it.
 ///
 /// A system call for each line of the access log would cost as much as all else about the line, so such a line waits some
 /// milliseconds for others. Any other line goes out at once and takes those before it along, so that what explains a
@@ -39,14 +58,17 @@ pub struct LogOutput {
 }
 
 impl LogOutput {
-    /// To standard output, with lines of its own in `format`.
+    /// To that stream, with lines of its own in `format`.
     ///
     /// # Errors
     /// When the system has no descriptor or no thread left.
-    pub fn stdout(format: LogFormat) -> io::Result<Self> {
+    pub fn new(stream: LogStream, format: LogFormat) -> io::Result<Self> {
         // A descriptor of its own: Rust's own handle holds lines back, and a lock while it writes.
-        let output = File::from(io::stdout().as_fd().try_clone_to_owned()?);
-        Self::to(output, format)
+        let descriptor = match stream {
+            LogStream::Stdout => io::stdout().as_fd().try_clone_to_owned(),
+            LogStream::Stderr => io::stderr().as_fd().try_clone_to_owned(),
+        };
+        Self::to(File::from(descriptor?), format)
     }
 
     fn to(output: impl Write + Send + 'static, format: LogFormat) -> io::Result<Self> {

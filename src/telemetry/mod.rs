@@ -13,6 +13,6 @@ mod process;
 pub use exposition::TextFormat;
 pub use latency::{LATENCY_BOUNDS, LatencySnapshot};
 pub use log::init as init_logs;
-pub use log_output::{ACCESS_LOG, LogLine, LogOutput};
+pub use log_output::{ACCESS_LOG, LogLine, LogOutput, LogStream};
 pub use metrics::{CacheLookup, DatabasePool, Metrics, RequestHandles, Totals};
 pub use process::ProcessUsage;

@@ -6,6 +6,7 @@ import {
   heading,
   newName,
   onDevice,
+  operate,
   shown,
   signIn,
   signUp,
@@ -87,6 +88,39 @@ describe("an account", () => {
       await page.getByLabel("Username").press("Enter");
       await heading(page, "Your account");
       assert.equal(requests, 1);
+    }));
+
+  it("is deleted by whoever knows its password", () =>
+    onDevice(browser, url, async (device) => {
+      const page = await device.newPage();
+      const name = newName();
+      await signUp(page, name);
+      await submit(page, { "Your password": "not the right one" }, "Delete my account");
+      await shown(page, "The current password is wrong.");
+      await submit(page, { "Your password": PASSWORD }, "Delete my account");
+      await shown(page, "Your account is deleted.");
+      await heading(page, "Sign in");
+      await submit(page, { Username: name, Password: PASSWORD }, "Sign in");
+      await page.getByRole("alert").filter({ hasText: /wrong/i }).waitFor();
+      assert.deepEqual((await device.cookies()).map(({ name }) => name), ["device"]);
+    }));
+
+  it("that got a one-time password is asked for another one", () =>
+    onDevice(browser, url, async (device) => {
+      const page = await device.newPage();
+      const name = newName();
+      await signUp(page, name);
+      const { password } = await operate("set-password", name);
+      await page.goto("/#/sessions");
+      await page.reload();
+      await heading(page, "Sign in");
+      await submit(page, { Username: name, Password: password }, "Sign in");
+      await shown(page, /made for one sign-in/);
+      await heading(page, "Your account");
+      await submit(page, { "Current password": password, "New password": "a new horse battery" }, "Change password");
+      await shown(page, "Your password is changed.");
+      await page.getByRole("link", { name: "Sessions" }).click();
+      await heading(page, "Sessions");
     }));
 
   it("is told when to come back after too many attempts", async () => {

@@ -6,11 +6,12 @@
  */
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { createInterface } from "node:readline";
 import { after } from "node:test";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 
 import { chromium } from "playwright-core";
 
@@ -27,6 +28,25 @@ function environment(name) {
   return value;
 }
 
+/** Of the server and of commands on its database. */
+const settingsOfTests = () => ({
+  PATH: process.env.PATH,
+  DATABASE_URL: environment("TEST_POSTGRES_URL"),
+  REDIS_URL: environment("TEST_REDIS_URL"),
+  JWT_SECRET: "only for the browser tests, the same after a restart",
+  RUST_LOG: "warn",
+});
+
+/**
+ * What an operator does: `slipway user` with these arguments. Returns what it prints about the account.
+ *
+ * @param {...string} words
+ */
+export async function operate(...words) {
+  const { stdout } = await promisify(execFile)(PROGRAM, ["user", "--json", ...words], { env: settingsOfTests() });
+  return JSON.parse(stdout);
+}
+
 /**
  * Starts the server on a free port, or on the one that is given, and waits until it says where it serves.
  *
@@ -36,17 +56,13 @@ export async function startServer(settings = {}) {
   const server = spawn(PROGRAM, ["serve"], {
     stdio: ["ignore", "ignore", "pipe"],
     env: {
-      PATH: process.env.PATH,
+      ...settingsOfTests(),
       SLIPWAY_ENV: "development",
       LISTEN: "127.0.0.1:0",
       METRICS_LISTEN: "off",
-      DATABASE_URL: environment("TEST_POSTGRES_URL"),
-      REDIS_URL: environment("TEST_REDIS_URL"),
-      JWT_SECRET: "only for the browser tests, the same after a restart",
       RATE_LIMIT_PER_ADDRESS: "0",
       RATE_LIMIT_PER_ACCOUNT: "0",
       DRAIN_SECONDS: "0",
-      RUST_LOG: "warn",
       ...settings,
     },
   });

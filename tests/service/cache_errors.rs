@@ -76,15 +76,26 @@ impl Server {
 
     /// The limit and the sign-out hold without the cache.
     async fn assert_it_goes_on(&self) {
-        let mut ada = self.client.clone();
+        let mut ada = self.client.on_another_device();
         let name = format!("zelda{}", free_port());
         assert_eq!(ada.register(&name).await.status, 201);
         let ended = ada.clone();
         assert_eq!(ada.login(&name, PASSWORD).await.status, 200);
         for _ in 0..3 {
-            assert_eq!(self.client.clone().login(&name, "a wrong password").await.status, 401);
+            assert_eq!(
+                self.client
+                    .on_another_device()
+                    .login(&name, "a wrong password")
+                    .await
+                    .status,
+                401
+            );
         }
-        assert_eq!(self.client.clone().login(&name, PASSWORD).await.status, 429, "R13");
+        assert_eq!(
+            self.client.on_another_device().login(&name, PASSWORD).await.status,
+            429,
+            "R13"
+        );
         assert_eq!(ended.logout().await.status, 200);
         assert_eq!((ended.me().await.status, ada.me().await.status), (401, 200), "R10");
     }

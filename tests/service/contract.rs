@@ -71,7 +71,7 @@ async fn every_kind_of_wrong_request_is_answered_with_the_same_shape_and_a_stabl
         (client.me().await, 401, "invalid_access_token"),
         (client.end_session("7").await, 401, "invalid_access_token"),
         (
-            client.clone().login("nobody", PASSWORD).await,
+            client.on_another_device().login("nobody", PASSWORD).await,
             401,
             "invalid_credentials",
         ),

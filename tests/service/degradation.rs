@@ -45,7 +45,7 @@ async fn everything_goes_on_from_the_database_while_the_cache_is_cut_off_and_com
     await_cache_unavailable(&client).await;
     assert_eq!(client.get("/health").await.status, 200);
     assert_eq!((client.me().await.status, client.refresh().await.status), (200, 200));
-    assert_eq!(client.clone().login("ada", PASSWORD).await.status, 200);
+    assert_eq!(client.on_another_device().login("ada", PASSWORD).await.status, 200);
     proxy.restore();
     client.await_ready().await;
     assert_eq!(client.me().await.status, 200);
@@ -136,7 +136,7 @@ async fn while_the_database_is_cut_off_requests_get_503_with_retry_after_and_hea
     for answer in [
         client.me().await,
         client.refresh().await,
-        client.clone().login("ada", PASSWORD).await,
+        client.on_another_device().login("ada", PASSWORD).await,
     ] {
         assert_eq!(answer.assert_problem(503), "database_unavailable");
         assert_eq!(answer.header("retry-after"), Some("5"));

@@ -49,7 +49,7 @@ async fn sessions_that_were_ended_by_a_request_that_failed_are_refused_after_its
     ];
     let server = TestServer::start_with(Storage::PostgresAndValkey, &[&arguments[0], &arguments[1]]).await;
     let client = server.signed_up("ada").await;
-    let mut again = client.clone();
+    let mut again = server.client();
     again.login("ada", PASSWORD).await;
     let db = Database::connect(database).await.unwrap();
     let live = "SELECT count(*) FROM users WHERE username = 'ada' AND sessions_ended_through IS NULL";

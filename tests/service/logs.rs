@@ -65,7 +65,14 @@ async fn await_dropped_lines(metrics: &str, at_least: u64) {
 /// Everything that logs is answered: a request, an auth event, a refusal.
 async fn assert_serves(client: &mut Client, username: &str) {
     assert_eq!(client.register(username).await.status, 201);
-    assert_eq!(client.clone().login(username, "a wrong password").await.status, 401);
+    assert_eq!(
+        client
+            .on_another_device()
+            .login(username, "a wrong password")
+            .await
+            .status,
+        401
+    );
     assert_eq!(client.login(username, PASSWORD).await.status, 200);
     assert_eq!(
         (client.me().await.status, client.get("/health").await.status),

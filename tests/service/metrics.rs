@@ -14,9 +14,12 @@ const PROMETHEUS: &str = "application/openmetrics-text;version=1.0.0,application
 const OPENMETRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const PROMETHEUS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
+const METRICS_TOKEN: &str = "a token of scrapers, of more than 32 bytes";
+
 /// A server that has something of everything to tell.
 async fn busy_server() -> (TestServer, Client) {
-    let server = TestServer::start(Storage::PostgresAndValkey).await;
+    let token = format!("--metrics-token={METRICS_TOKEN}");
+    let server = TestServer::start_with(Storage::PostgresAndValkey, &[&token]).await;
     let client = server.signed_up("ada").await;
     client.me().await;
     client.get("/nowhere").await;
@@ -29,6 +32,7 @@ async fn busy_server() -> (TestServer, Client) {
 #[tokio::test]
 async fn a_scraper_gets_the_format_that_it_prefers() {
     let (server, client) = busy_server().await;
+    let client = client.with_token(Some(METRICS_TOKEN));
     for (accept, scraped, with_token) in [
         (PROMETHEUS, OPENMETRICS_TYPE, OPENMETRICS_TYPE),
         ("application/openmetrics-text", OPENMETRICS_TYPE, OPENMETRICS_TYPE),
@@ -60,6 +64,33 @@ async fn a_scraper_gets_the_format_that_it_prefers() {
         let answer = client.clone().with_header("accept", accept).get("/metrics").await;
         assert_eq!(answer.header("content-type"), Some(with_token), "{accept}");
     }
+}
+
+/// Security finding H4: whoever registers learns what the old service's page shows, and nothing of the machinery.
+#[tokio::test]
+async fn an_account_gets_totals_and_the_text_takes_the_metrics_token() {
+    let (server, client) = busy_server().await;
+    let get = |client: &Client, accept: &str| {
+        let client = client.clone().with_header("accept", accept.to_owned());
+        async move { client.get("/metrics").await }
+    };
+    for accept in ["*/*", "application/json", "text/html, */*;q=0.8"] {
+        assert_eq!(get(&client, accept).await.json()["in_flight_requests"], 1, "{accept}");
+    }
+    for accept in [PROMETHEUS, "text/plain"] {
+        assert_eq!(get(&client, accept).await.assert_problem(403), "metrics_token_required");
+    }
+    for other in ["a token of scrapers, of more than 32 byteS", "a token", ""] {
+        let stranger = server.client().with_token(Some(other));
+        assert_eq!(get(&stranger, PROMETHEUS).await.status, 401, "{other}");
+    }
+    let without = TestServer::start(Storage::SqliteAndMemory).await;
+    let scraper = without.client().with_token(Some(METRICS_TOKEN));
+    assert_eq!(
+        get(&scraper, PROMETHEUS).await.status,
+        401,
+        "nobody gets it unless it is set"
+    );
 }
 
 /// Both say the same: every sample of the one is in the other, with the same labels.

@@ -127,6 +127,7 @@ struct World {
     /// The last tokens of sessions that were replaced.
     replaced: Vec<(String, String)>,
     access_token: String,
+    access_token_ends: DateTime<Utc>,
     identity: Identity,
 }
 
@@ -160,6 +161,7 @@ impl World {
         let identity = auth.authenticate(&signed_in.access_token).await.unwrap();
         Self {
             auth,
+            access_token_ends: access_token_end(&clock, signed_in.session.expires_at),
             clock,
             cache,
             idle: config.sessions.idle,
@@ -225,7 +227,7 @@ impl World {
             }
             Step::Authenticate => {
                 let is_accepted = self.auth.authenticate(&self.access_token).await.is_ok();
-                let is_current = self.identity.expires_at > self.clock.now();
+                let is_current = self.access_token_ends > self.clock.now();
                 assert_eq!(is_accepted, is_current && !self.model.revoked, "of an access token");
             }
             Step::Clock { seconds } => self.clock.step(TimeDelta::seconds(*seconds)),
@@ -248,6 +250,7 @@ impl World {
         self.replaced.push((tokens.last().unwrap().clone(), access_token));
         self.identity = self.auth.authenticate(&self.access_token).await.unwrap();
         self.model = Model::of(&changed.session);
+        self.access_token_ends = access_token_end(&self.clock, self.model.expires_at);
     }
 
     fn compare(&mut self, expected: &Expected, result: Result<slipway::auth::SignedIn, AuthError>) {
@@ -270,15 +273,14 @@ impl World {
         assert_eq!(signed_in.session.expires_at, self.model.expires_at);
         assert!(signed_in.session.expires_at <= self.model.absolute_expires_at, "R4");
         self.access_token = signed_in.access_token;
-        let now = self.clock.now();
-        self.identity.expires_at = DateTime::from_timestamp(
-            (now + slipway::auth::ACCESS_TOKEN_LIFETIME)
-                .min(self.model.expires_at)
-                .timestamp(),
-            0,
-        )
-        .unwrap();
+        self.access_token_ends = access_token_end(&self.clock, self.model.expires_at);
     }
+}
+
+/// When an access token ends that is issued now in a session that ends then, in whole seconds.
+fn access_token_end(clock: &Clock, session_ends: DateTime<Utc>) -> DateTime<Utc> {
+    let end = session_ends.min(clock.now() + slipway::auth::ACCESS_TOKEN_LIFETIME);
+    DateTime::from_timestamp(end.timestamp(), 0).unwrap()
 }
 
 fn check(cases: u32, database_url: &str) {

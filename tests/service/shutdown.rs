@@ -150,7 +150,7 @@ async fn a_request_under_way_when_the_server_stops_is_answered() {
     let client = process.client().await;
     proxy.stall();
     let login = tokio::spawn({
-        let mut client = client.clone();
+        let mut client = client.on_another_device();
         async move { client.login("nobody", PASSWORD).await }
     });
     sleep(Duration::from_millis(500)).await;

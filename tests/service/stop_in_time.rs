@@ -33,7 +33,7 @@ async fn assert_stops_in_time(process: &mut ServerProcess) {
 
 /// A sign-in that is still under way a moment later.
 async fn sign_in_under_way(client: &Client) -> JoinHandle<()> {
-    let mut client = client.clone();
+    let mut client = client.on_another_device();
     let sign_in = tokio::spawn(async move { drop(client.login("ada", PASSWORD).await) });
     sleep(Duration::from_millis(300)).await;
     assert!(!sign_in.is_finished());

@@ -3,7 +3,7 @@
 import { call } from "../api.js";
 import { h } from "../dom.js";
 import { ago, dateAndTime } from "../format.js";
-import { sessionReplaced, signOut } from "../session.js";
+import { sessionEnded, sessionReplaced, signOut } from "../session.js";
 import { actionButton, field, form, loaded, notify } from "../ui.js";
 
 /** @param {AbortSignal} signal */
@@ -14,6 +14,7 @@ export function accountView(signal) {
     h("h1", { tabindex: "-1" }, "Your account"),
     loaded(signal, "Loading your account…", () => call("get", "/me", { signal }), profile),
     h("section", { class: "card" }, h("h2", {}, "Change password"), passwordForm()),
+    h("section", { class: "card" }, h("h2", {}, "Delete the account"), deletionForm()),
   );
 }
 
@@ -56,6 +57,26 @@ function passwordForm() {
       await sessionReplaced(await call("post", "/password", { body: { current_password, new_password } }));
       form.reset();
       notify("Your password is changed. All other devices were signed out.");
+    },
+  );
+}
+
+function deletionForm() {
+  return form(
+    [
+      field(
+        "password",
+        "Your password",
+        { type: "password", autocomplete: "current-password" },
+        "The account and its sessions are gone for good, and its name is free for others.",
+      ),
+    ],
+    "Delete my account",
+    "Deleting the account…",
+    async ({ password = "" }) => {
+      await call("delete", "/me", { body: { password } });
+      sessionEnded();
+      notify("Your account is deleted.");
     },
   );
 }

@@ -2,7 +2,7 @@
 
 import { h } from "../dom.js";
 import { signIn, signUp } from "../session.js";
-import { field, form } from "../ui.js";
+import { field, form, notify } from "../ui.js";
 
 /** @param {Record<string, string>} values */
 const credentials = ({ username = "", password = "" }) => ({ username, password });
@@ -17,7 +17,12 @@ export function signInView() {
       ],
       "Sign in",
       "Signing in…",
-      (values) => signIn(credentials(values)),
+      async (values) => {
+        if (await signIn(credentials(values))) {
+          location.hash = "#/account";
+          notify("This password was made for one sign-in. Choose one of your own.");
+        }
+      },
     ),
     h("p", { class: "aside" }, "No account yet? ", h("a", { href: "#/sign-up" }, "Sign up")),
   );
@@ -32,7 +37,7 @@ export function signUpView() {
           "username",
           "Username",
           usernameInput({ autocomplete: "username" }),
-          "3 to 64 letters, digits, “.”, “_” or “-”.",
+          "1 to 64 letters, digits, “.”, “_”, “-”, “+” or “@”.",
         ),
         field("password", "Password", { type: "password", autocomplete: "new-password" }, "8 to 128 characters."),
       ],

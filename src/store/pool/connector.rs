@@ -76,7 +76,7 @@ impl Connector {
     }
 }
 
-pub(super) fn unavailable(error: sqlx::Error) -> StoreError {
+pub(in crate::store) fn unavailable(error: sqlx::Error) -> StoreError {
     StoreError::Unavailable(DbErr::Conn(RuntimeErr::SqlxError(error.into())))
 }
 

@@ -30,7 +30,7 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use super::StoreError;
-use crate::config::{DatabaseConfig, DatabaseUrl};
+use crate::config::{DatabaseConfig, DatabaseUrl, PostgresUrl};
 use crate::telemetry::DatabasePool;
 use connector::Connector;
 use slots::{Slot, Slots};
@@ -38,6 +38,7 @@ use work::Kind;
 
 pub(super) use connection::Connection;
 use connection::GOODBYE;
+pub(super) use connector::unavailable;
 
 /// How long a request waits for its turn to use a connection, a third of its deadline (10 s). Longer is overload.
 const TURN_LIMIT: Duration = Duration::from_secs(3);
@@ -56,6 +57,14 @@ pub const WORK_LIMIT: Duration = Duration::from_secs(9);
 
 /// The future of a piece of work, for as long as it has its connection.
 pub(super) type Working<'c, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'c>>;
+
+/// A connection to a database that is not ours, on which nothing is set.
+///
+/// # Errors
+/// [`StoreError::Unavailable`] with the database's reason.
+pub(super) async fn open_plainly(url: &PostgresUrl) -> Result<DatabaseConnection, StoreError> {
+    postgres::PostgresConnector::new(url)?.connect_for_migrations().await
+}
 
 /// Connections to the database. Clones share them.
 #[derive(Clone, Debug)]

@@ -35,7 +35,7 @@ async fn waiting_too_long_for_a_turn_is_busy_and_not_an_unavailable_database() {
         .await
         .unwrap();
     let logins = (0..6).map(|_| {
-        let mut client = client.clone();
+        let mut client = client.on_another_device();
         async move { client.login("ada", PASSWORD).await }
     });
     let answers = join_all(logins).await;
@@ -48,7 +48,7 @@ async fn waiting_too_long_for_a_turn_is_busy_and_not_an_unavailable_database() {
         assert!(answer.detail().contains("database"), "{}", answer.detail());
     }
     assert!(metric(&server, "database_busy_total").await >= busy.len() as f64);
-    assert_eq!(client.clone().login("ada", PASSWORD).await.status, 200);
+    assert_eq!(client.on_another_device().login("ada", PASSWORD).await.status, 200);
 }
 
 /// D2: what the server has goes round, when the database has no more to give.
@@ -75,10 +75,10 @@ async fn a_server_goes_on_with_the_connections_that_it_has_while_the_database_ha
     assert!((1.0..5.0).contains(&open), "{open} of 5 are open");
     for _ in 0..3 {
         for _ in 0..5 {
-            assert_eq!(client.clone().login("ada", PASSWORD).await.status, 200);
+            assert_eq!(client.on_another_device().login("ada", PASSWORD).await.status, 200);
         }
         let storm = join_all((0..16).map(|_| {
-            let mut client = client.clone();
+            let mut client = client.on_another_device();
             async move { client.login("ada", PASSWORD).await }
         }));
         for answer in storm.await {
@@ -99,8 +99,8 @@ async fn connections_that_were_opened_are_kept_and_never_more_than_the_setting_s
     let client = server.signed_up("ada").await;
     for _ in 0..4 {
         let storm = (0..12).map(|_| {
-            let mut client = client.clone();
-            async move { client.login("ada", PASSWORD).await.status }
+            let mut other = server.client();
+            async move { other.login("ada", PASSWORD).await.status }
         });
         assert_eq!(join_all(storm).await, [200; 12]);
         assert!((2.0..=3.0).contains(&metric(&server, "database_connections ").await));

@@ -28,7 +28,7 @@ async fn behind_a_proxy(database_url: &str) -> (TestServer, Proxy) {
 async fn refusals_until_signed_in(client: &Client) -> usize {
     let mut refused = 0;
     let signed_in = async {
-        while client.clone().login("ada", PASSWORD).await.status != 200 {
+        while client.on_another_device().login("ada", PASSWORD).await.status != 200 {
             refused += 1;
             sleep(Duration::from_millis(100)).await;
         }
@@ -40,7 +40,7 @@ async fn refusals_until_signed_in(client: &Client) -> usize {
 /// As many sign-ins at a time as there are connections and more.
 async fn statuses_of_many_sign_ins(client: &Client) -> Vec<u16> {
     let logins = (0..12).map(|_| {
-        let mut client = client.clone();
+        let mut client = client.on_another_device();
         async move { client.login("ada", PASSWORD).await.status }
     });
     join_all(logins).await
@@ -56,7 +56,7 @@ async fn a_busy_server_leaves_connections_that_carry_nothing_any_more_for_new_on
     // All of them meet the silence, and so do those who come meanwhile.
     let until = Instant::now() + Duration::from_secs(3);
     let storm = (0..12).map(|_| {
-        let mut client = client.clone();
+        let mut client = client.on_another_device();
         async move {
             while Instant::now() < until {
                 let status = client.login("ada", PASSWORD).await.status;
@@ -80,7 +80,7 @@ async fn an_idle_server_notices_connections_that_carry_nothing_any_more_by_itsel
     assert_eq!(statuses_of_many_sign_ins(&client).await, [200; 12]);
     sleep(Duration::from_millis(1500)).await;
     proxy.forget_connections();
-    assert_eq!(client.clone().login("ada", PASSWORD).await.status, 200);
+    assert_eq!(client.on_another_device().login("ada", PASSWORD).await.status, 200);
     assert_eq!(statuses_of_many_sign_ins(&client).await, [200; 12]);
 }
 
@@ -94,7 +94,7 @@ async fn a_restart_of_the_database_between_requests_is_noticed_by_none() {
         assert_eq!(statuses_of_many_sign_ins(&client).await, [200; 12]);
         assert!(count(&db, END_THEM).await > 0);
         await_count(&db, OF_SERVER, |sessions| sessions == 0).await;
-        assert_eq!(client.clone().login("ada", PASSWORD).await.status, 200);
+        assert_eq!(client.on_another_device().login("ada", PASSWORD).await.status, 200);
         assert_eq!(client.change_password(PASSWORD, PASSWORD).await.status, 200);
     }
 }
@@ -149,7 +149,7 @@ async fn while_the_only_database_takes_no_writes_ready_says_so_and_reading_goes_
     postgres.demote().await;
     sleep(Duration::from_millis(1500)).await;
     for _ in 0..5 {
-        let answer = client.clone().login("ada", PASSWORD).await;
+        let answer = client.on_another_device().login("ada", PASSWORD).await;
         assert_eq!(answer.assert_problem(503), "database_unavailable");
         let ready = client.get("/ready").await;
         assert_eq!(ready.assert_problem(503), "not_ready");

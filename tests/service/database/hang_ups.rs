@@ -236,7 +236,7 @@ impl World {
         for promise in &self.promises {
             match promise {
                 Promise::Password(name, password) => {
-                    let answer = self.client.clone().login(name, password).await;
+                    let answer = self.client.on_another_device().login(name, password).await;
                     assert_eq!(answer.status, 200, "the password of {name}: {answer:?}");
                 }
                 Promise::Alive(cookie) => assert_eq!(self.client.refresh_with(cookie).await.status, 200),

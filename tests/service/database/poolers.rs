@@ -19,7 +19,7 @@ async fn use_everything(server: &TestServer) {
 async fn use_by(mut client: Client, name: String) {
     assert_eq!(client.register(&name).await.status, 201);
     for _ in 0..3 {
-        let mut phone = client.clone();
+        let mut phone = client.on_another_device();
         let login = phone.login(&name, PASSWORD).await;
         assert_eq!(login.status, 200, "{login:?}");
         assert_eq!((phone.me().await.status, phone.refresh().await.status), (200, 200));

@@ -47,7 +47,7 @@ async fn what_the_database_refuses_is_told_with_its_reason_and_what_helps() {
         (as_app.clone(), ["permission denied", "GRANT CREATE ON SCHEMA public"]),
         (
             postgres.url().replace("/app", "/used"),
-            ["already exists", "a database or a schema of its own"],
+            ["a table users of another service", "a database of its own"],
         ),
         (
             postgres.url().replace("/app", "/missing"),

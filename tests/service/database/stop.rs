@@ -17,7 +17,7 @@ async fn a_signal_ends_the_server_in_time_while_the_database_is_frozen() {
     let mut client = server.client().await;
     client.register("ada").await;
     postgres.freeze();
-    assert_eq!(client.clone().login("ada", PASSWORD).await.status, 503);
+    assert_eq!(client.on_another_device().login("ada", PASSWORD).await.status, 503);
     // One that is under way when the signal comes, too.
     let late = tokio::spawn(async move { client.login("ada", PASSWORD).await.status });
     sleep(Duration::from_millis(200)).await;

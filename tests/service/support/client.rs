@@ -65,6 +65,23 @@ impl Client {
         }
     }
 
+    /// A client of the same server that is not signed in.
+    pub(crate) fn on_another_device(&self) -> Self {
+        Self {
+            access_token: None,
+            cookie: None,
+            ..self.clone()
+        }
+    }
+
+    /// A client of the same server that sends this bearer token, or none, and no cookie.
+    pub(crate) fn with_token(&self, token: Option<&str>) -> Self {
+        Self {
+            access_token: token.map(str::to_owned),
+            ..self.on_another_device()
+        }
+    }
+
     pub(crate) fn url(&self) -> &str {
         &self.url
     }
@@ -132,6 +149,16 @@ impl Client {
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
         self.try_post(path, body).await.unwrap()
+    }
+
+    /// With a body, if there is one.
+    pub(crate) async fn send_json(&self, method: Method, path: &str, body: Option<&Value>) -> Answer {
+        let request = self.request(method, path);
+        let request = match body {
+            Some(body) => request.json(body),
+            None => request,
+        };
+        Self::answer(request).await.unwrap()
     }
 
     /// An error is a connection that failed.

@@ -70,6 +70,7 @@ impl Container {
             ("SLIPWAY_RUNTIME_DIR", runtime_dir.to_str().unwrap()),
             ("METRICS_LISTEN", "127.0.0.1:0"),
             ("ARGON2_MEMORY_KIB", "64"),
+            ("ACCEPT_RISKS", "weak-hashes,no-limits"),
             ("LOG_FORMAT", "json"),
         ];
         let settings = [&defaults, settings].concat();

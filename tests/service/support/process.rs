@@ -31,6 +31,7 @@ impl ServerProcess {
             ("LISTEN", "127.0.0.1:0"),
             ("METRICS_LISTEN", "127.0.0.1:0"),
             ("ARGON2_MEMORY_KIB", "64"),
+            ("ACCEPT_RISKS", "weak-hashes,no-limits"),
         ];
         Self::run(&[], &[&defaults, settings].concat())
     }

@@ -38,6 +38,7 @@ impl TestServer {
     /// The same with further arguments, which win over the others.
     pub(crate) async fn start_with(storage: Storage, further: &[&str]) -> Self {
         let mut arguments: Vec<String> = [
+            "--accept-risks=weak-hashes,no-limits",
             "--argon2-memory-kib=64",
             "--argon2-iterations=1",
             "--rate-limit-per-address=0",

@@ -1,0 +1,6 @@
+//! What the program does besides serving.
+
+pub(crate) mod healthcheck;
+pub(crate) mod import;
+pub(crate) mod migrate;
+pub(crate) mod user;

@@ -1,0 +1,64 @@
+//! Settings with which a production server does not start unless somebody says that he knows what they cost.
+
+use clap::ValueEnum;
+
+use super::{AllowedOrigins, Options, RateLimitConfig};
+
+/// OWASP's least parameters of Argon2id, each as KiB of memory and passes (Password Storage Cheat Sheet); more of either is
+/// as good.
+const OWASP_MINIMUM: [(u32, u32); 5] = [(47_104, 1), (19_456, 2), (12_288, 3), (9_216, 4), (7_168, 5)];
+
+/// What can be accepted, by its name in ACCEPT_RISKS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Risk {
+    /// Password hashes below OWASP's minimum: whoever steals the database tries so many more passwords.
+    WeakHashes,
+    /// No limit on attempts: passwords can be guessed as fast as they can be hashed.
+    NoLimits,
+    /// Pages of `http://` may call the API: whoever is on the network between can change such a page.
+    PlainOrigins,
+    /// Everybody's X-Forwarded-For is believed: clients choose the address that limits and logs see.
+    AnyProxy,
+}
+
+/// What is wrong for production with these settings, and not accepted.
+pub(super) fn not_accepted(
+    options: &Options,
+    origins: &AllowedOrigins,
+    proxies: &[ipnet::IpNet],
+    limits: RateLimitConfig,
+) -> Vec<String> {
+    let memory = options.argon2_memory_kib;
+    let passes = options.argon2_iterations;
+    let is_owasp = |(least_memory, least_passes)| memory >= least_memory && passes >= least_passes;
+    let plain = origins.iter().find(|origin| origin.starts_with("http://"));
+    let everybody = proxies.iter().find(|network| network.prefix_len() == 0);
+    let risks = [
+        (!OWASP_MINIMUM.into_iter().any(is_owasp)).then(|| {
+            let what = format!("ARGON2_MEMORY_KIB={memory} and ARGON2_ITERATIONS={passes} are below OWASP's minimum");
+            (Risk::WeakHashes, what, "use 19456 and 2, or more")
+        }),
+        (limits.per_address == 0 || limits.per_account == 0).then(|| {
+            let what = "RATE_LIMIT_PER_ADDRESS=0 or RATE_LIMIT_PER_ACCOUNT=0 lets passwords be guessed".to_owned();
+            (Risk::NoLimits, what, "set both")
+        }),
+        plain.map(|origin| {
+            let what = format!("ALLOWED_ORIGINS has {origin}, whose pages anybody on the network can change");
+            (Risk::PlainOrigins, what, "use https")
+        }),
+        everybody.map(|network| {
+            let what = format!("TRUSTED_PROXIES has {network}, so that clients choose their own address");
+            (Risk::AnyProxy, what, "name the networks of your proxies")
+        }),
+    ];
+    let not_accepted = risks
+        .into_iter()
+        .flatten()
+        .filter(|(risk, ..)| !options.accept_risks.contains(risk));
+    not_accepted
+        .map(|(risk, what, fix)| {
+            let name = risk.to_possible_value().map(|value| value.get_name().to_owned());
+            format!("{what} ({fix}, or set ACCEPT_RISKS={})", name.unwrap_or_default())
+        })
+        .collect()
+}
