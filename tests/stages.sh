@@ -5,12 +5,12 @@
 # What every change needs, then what --all adds. A lane is a list of stages that run one after the other; lanes run side by
 # side, since one of them compiles and the other mostly waits. Those that measure how long something takes run alone, last.
 core_compile=(format lint rust readme)
-core_wait=(dependencies workflows valkey stack schemathesis browser)
+core_wait=(dependencies workflows valkey stack import schemathesis browser)
 all_compile=(nix images)
 all_wait=(terraform deploy)
 all_alone=(rollout bench)
 # These start the program that `rust` has built; without it they would build it themselves, at the same time.
-after_rust=(valkey schemathesis browser)
+after_rust=(valkey import schemathesis browser)
 
 # Programs by stage. A program is found on PATH or where its package hides it; package_of says what installs it.
 declare -A programs=(
@@ -22,6 +22,7 @@ declare -A programs=(
   [workflows]="ensurepip shellcheck git skopeo"
   [valkey]="valkey-server python3"
   [stack]="ensurepip nix-instantiate"
+  [import]="cc ensurepip initdb valkey-server"
   [schemathesis]="cc ensurepip initdb valkey-server psql"
   [browser]="cc npm initdb valkey-server"
   [nix]="cc nix-instantiate clang ld.lld llvm-ar make patchelf python3 git curl"
@@ -75,7 +76,7 @@ ignored_by() { # STAGE
     lint) echo "$documents $infrastructure :!nix :!bench :!tests/browser :!tests/schemathesis :!tests/rollout :!tests/images :!tests/nix" ;;
     rust | soak) echo "$documents $infrastructure :!bench :!tests/browser :!tests/schemathesis :!tests/rollout :!tests/images :!tests/nix" ;;
     valkey) echo "$documents $infrastructure :!bench :!src :!web :!tests/service :!tests/browser" ;;
-    schemathesis | rollout) echo "$documents $infrastructure :!bench :!tests/service :!tests/soak :!tests/images :!tests/nix" ;;
+    import | schemathesis | rollout) echo "$documents $infrastructure :!bench :!tests/service :!tests/soak :!tests/images :!tests/nix" ;;
     # It compiles what web/README.md shows.
     browser) echo "$infrastructure :!bench :!tests/service :!tests/soak :!tests/images :!tests/nix" ;;
     # Their tests look up settings and timeouts in the sources.
@@ -118,6 +119,7 @@ stage_dependencies() { tests/dependencies; }
 stage_workflows() { tests/workflows/run; }
 stage_valkey() { tests/valkey; }
 stage_stack() { tests/terraform/run --without-lives; }
+stage_import() { tests/import/run; }
 stage_schemathesis() { tests/schemathesis/run; }
 stage_nix() { tests/nix/run; }
 stage_images() { tests/images/run; }
