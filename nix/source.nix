@@ -5,6 +5,7 @@ let
   workspace = [
     (root + "/Cargo.toml")
     (root + "/Cargo.lock")
+    (root + "/build.rs")
     (root + "/src")
     (root + "/migration")
     (root + "/postgres-entrypoint/Cargo.toml")

@@ -5,9 +5,9 @@
 # What every change needs, then what --all adds. A lane is a list of stages that run one after the other; lanes run side by
 # side, since one of them compiles and the other mostly waits. Those that measure how long something takes run alone, last.
 core_compile=(format lint rust readme)
-core_wait=(dependencies workflows valkey stack import schemathesis browser)
+core_wait=(workflows valkey stack import schemathesis browser)
 all_compile=(nix images)
-all_wait=(terraform deploy)
+all_wait=(dependencies terraform deploy)
 all_alone=(rollout bench)
 # These start the program that `rust` has built; without it they would build it themselves, at the same time.
 after_rust=(valkey import schemathesis browser)
@@ -18,7 +18,8 @@ declare -A programs=(
   [lint]="cc"
   [rust]="cc initdb valkey-server nginx nix-instantiate python3 pgbouncer promtool faketime"
   [readme]="cc curl python3 git"
-  [dependencies]="cc python3"
+  [dependencies]="cc"
+  [advisories]="cc"
   [workflows]="ensurepip shellcheck git skopeo"
   [valkey]="valkey-server python3"
   [stack]="ensurepip nix-instantiate"
@@ -116,6 +117,8 @@ count_rust_tests() {
 
 stage_readme() { tests/readme; }
 stage_dependencies() { tests/dependencies; }
+# By name: it needs the database on github.com.
+stage_advisories() { tests/dependencies --advisories; }
 stage_workflows() { tests/workflows/run; }
 stage_valkey() { tests/valkey; }
 stage_stack() { tests/terraform/run --without-lives; }

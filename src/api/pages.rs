@@ -15,7 +15,7 @@ use poem::http::{HeaderValue, Method, StatusCode, header};
 use poem::{Endpoint, Request, Response};
 use ring::digest;
 
-use super::{openapi_json, service};
+use super::openapi_json;
 use crate::config::Offers;
 
 /// Scripts, styles and data from this server only, and no inline script.
@@ -95,13 +95,13 @@ const DOCS: &[PageRow] = &[
         "/docs/swagger-ui.js",
         JAVASCRIPT,
         STRICT_POLICY,
-        Source::Made(swagger_ui_script),
+        Source::Compressed(include_bytes!(concat!(env!("OUT_DIR"), "/swagger-ui-bundle.js.gz"))),
     ),
     (
         "/docs/swagger-ui.css",
         CSS,
         STRICT_POLICY,
-        Source::Made(swagger_ui_style),
+        Source::Compressed(include_bytes!(concat!(env!("OUT_DIR"), "/swagger-ui.css.gz"))),
     ),
 ];
 
@@ -109,6 +109,8 @@ const DOCS: &[PageRow] = &[
 enum Source {
     File(&'static str),
     Made(fn() -> String),
+    /// By build.rs.
+    Compressed(&'static [u8]),
 }
 
 /// The pages, and the API behind them. A page is found by its exact path before poem's router is asked, which a nested
@@ -160,7 +162,7 @@ struct Page {
 }
 
 struct Compressed {
-    gzip: Vec<u8>,
+    gzip: Cow<'static, [u8]>,
     etag: HeaderValue,
 }
 
@@ -175,12 +177,10 @@ impl Page {
     }
 
     fn compressed(&self) -> &Compressed {
-        self.compressed.get_or_init(|| {
-            let content = match self.source {
-                Source::File(content) => Cow::Borrowed(content),
-                Source::Made(make) => Cow::Owned(make()),
-            };
-            Compressed::new(content.as_bytes())
+        self.compressed.get_or_init(|| match self.source {
+            Source::File(content) => Compressed::new(content.as_bytes()),
+            Source::Made(make) => Compressed::new(make().as_bytes()),
+            Source::Compressed(gzip) => Compressed::of(Cow::Borrowed(gzip)),
         })
     }
 }
@@ -190,10 +190,14 @@ impl Compressed {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
         // Writing to a vector does not fail.
         let _ = encoder.write_all(content);
-        let hash = digest::digest(&digest::SHA256, content);
+        Self::of(Cow::Owned(encoder.finish().unwrap_or_default()))
+    }
+
+    fn of(gzip: Cow<'static, [u8]>) -> Self {
+        let hash = digest::digest(&digest::SHA256, &gzip);
         let etag = format!("W/\"{}\"", URL_SAFE_NO_PAD.encode(&hash.as_ref()[..16]));
         Self {
-            gzip: encoder.finish().unwrap_or_default(),
+            gzip,
             etag: HeaderValue::from_str(&etag).unwrap_or_else(|_| HeaderValue::from_static("W/\"\"")),
         }
     }
@@ -201,7 +205,7 @@ impl Compressed {
     fn decompressed(&self) -> Vec<u8> {
         let mut content = Vec::new();
         // What was compressed here can be decompressed.
-        let _ = GzDecoder::new(self.gzip.as_slice()).read_to_end(&mut content);
+        let _ = GzDecoder::new(&*self.gzip).read_to_end(&mut content);
         content
     }
 }
@@ -224,26 +228,11 @@ impl Page {
         if accepted.contains("gzip") {
             response
                 .header(header::CONTENT_ENCODING, "gzip")
-                .body(page.gzip.clone())
+                .body(page.gzip.to_vec())
         } else {
             response.body(page.decompressed())
         }
     }
-}
-
-/// Swagger UI comes inside poem-openapi as one page with everything inline; its script and style are taken out of it,
-/// so that the policy can forbid inline scripts.
-fn swagger_ui_script() -> String {
-    between(&service().swagger_ui_html(), "<script charset=\"UTF-8\">", "</script>")
-}
-
-fn swagger_ui_style() -> String {
-    between(&service().swagger_ui_html(), "<style charset=\"UTF-8\">", "</style>")
-}
-
-fn between(text: &str, start: &str, end: &str) -> String {
-    let found = text.split_once(start).and_then(|(_, rest)| rest.split_once(end));
-    found.map(|(content, _)| content.to_owned()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -251,18 +240,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_script_and_style_of_swagger_ui_are_found_whole() {
-        let (script, style) = (swagger_ui_script(), swagger_ui_style());
-        assert!(
-            script.contains("SwaggerUIBundle") && script.len() > 500_000,
-            "{} bytes",
-            script.len()
-        );
-        assert!(
-            style.contains(".swagger-ui") && style.len() > 50_000,
-            "{} bytes",
-            style.len()
-        );
+    fn the_script_and_style_of_swagger_ui_are_there_whole() {
+        for (path, part, least) in [
+            ("/docs/swagger-ui.js", "SwaggerUIBundle", 1_000_000),
+            ("/docs/swagger-ui.css", ".swagger-ui", 100_000),
+        ] {
+            let (_, media_type, policy, source) = DOCS.iter().find(|(page, ..)| *page == path).unwrap();
+            let content = Page::new(media_type, policy, *source).compressed().decompressed();
+            let text = String::from_utf8(content).unwrap();
+            assert!(
+                text.contains(part) && text.len() > least,
+                "{path}: {} bytes",
+                text.len()
+            );
+        }
     }
 
     #[test]
