@@ -29,17 +29,17 @@ def the_pins_are_those_whose_origin_the_readme_tells():
     assert used == told, f"only used: {used - told}; only in its README.md: {told - used}"
 
 
-def every_stage_of_the_tests_is_run_by_a_job_of_ci_and_no_other():
+def every_stage_of_the_tests_is_run_by_a_job_and_no_other():
     text = Path("tests/stages.sh").read_text()
     stages = set(re.findall(r"^stage_(\w+)\(\)", text, re.MULTILINE))
     core = {stage for lane in re.findall(r"^core_\w+=\((.*)\)$", text, re.MULTILINE) for stage in lane.split()}
     run = set()
-    for job in PARSED["ci.yml"]["jobs"].values():
+    for job in [*PARSED["ci.yml"]["jobs"].values(), *PARSED["advisories.yml"]["jobs"].values()]:
         for step in job["steps"]:
             for asked in re.findall(r"\./test\b ?(.*)", step.get("run", "")):
                 run.update(job["strategy"]["matrix"]["stage"] if asked == '"$STAGE"' else asked.split() or core)
     stages.remove("soak")  # ten minutes of random faults, by hand: ./test --soak
-    assert stages == run, f"in no job of ci.yml: {stages - run}; not in ./test: {run - stages}"
+    assert stages == run, f"in no job: {stages - run}; not in ./test: {run - stages}"
 
 
 def the_last_job_of_ci_waits_for_all_others():
