@@ -77,15 +77,16 @@ in
     real_ip_header X-Forwarded-For;
     real_ip_recursive on;
 
-    # The id of the request, taken over or made as the server does (src/http/request_id.rs), so that it is the same in
-    # every log. What is taken over can stand in JSON and in a header as it is.
-    map $http_x_amzn_trace_id $trace_or_new_id {
-      "~^[A-Za-z0-9._=;:/+-]{1,128}$" $http_x_amzn_trace_id;
-      default $request_id;
+    # The id of the request, the same in every log: that of the load balancer if it is one of TRUSTED_PROXIES, which the address
+    # of its connection is replaced for, else a new one. A client's own X-Request-Id is not taken, since a load balancer
+    # passes it on: two users could share one. What is taken over can stand in JSON and in a header as it is.
+    map "$realip_remote_addr $remote_addr" $trace_of_proxy {
+      "~^(\S+) \1$" "";
+      default $http_x_amzn_trace_id;
     }
-    map $http_x_request_id $log_id {
-      "~^[A-Za-z0-9._=;:/+-]{1,128}$" $http_x_request_id;
-      default $trace_or_new_id;
+    map $trace_of_proxy $log_id {
+      "~^[A-Za-z0-9._=;:/+-]{1,128}$" $trace_of_proxy;
+      default $request_id;
     }
 
     # How much of it.
@@ -124,6 +125,12 @@ in
     limit_req_zone $credentials_key zone=credentials:1m rate=${toString credentialsPerSecond}r/s;
     limit_req_zone $refresh_key zone=refreshes:1m rate=${toString refreshesPerSecond}r/s;
     limit_conn_zone $client_network zone=connections:1m;
+    # An IPv6 /48 holds 65,536 networks and is given to one customer for the asking: all of it gets ten times as much
+    # (WIDE_FACTOR in src/auth/rate_limit.rs).
+    limit_req_zone $credentials_site zone=credentials-of-sites:1m rate=${toString (10 * credentialsPerSecond)}r/s;
+    limit_conn_zone $client_site zone=connections-of-sites:1m;
+    limit_req zone=credentials-of-sites burst=${toString (10 * credentialsBurst)} nodelay;
+    limit_conn connections-of-sites ${toString (10 * connectionsPerAddress)};
     limit_req zone=credentials burst=${toString credentialsBurst} nodelay;
     limit_req zone=refreshes burst=${toString refreshesBurst} nodelay;
     limit_conn connections ${toString connectionsPerAddress};
@@ -236,11 +243,19 @@ in
       # Whose limits count: an IPv4 address, also one that is written as IPv6, or the /64 that one IPv6 client has to
       # itself, as the server counts them (src/auth/rate_limit.rs).
       set $client_network $binary_remote_addr;
-      if ($binary_remote_addr ~ "(?s)^(.{8}).{8}$") {
+      # And the /48 around it.
+      set $client_site "";
+      if ($binary_remote_addr ~ "(?s)^((.{6}).{2}).{8}$") {
         set $client_network $1;
+        set $client_site $2;
       }
       if ($binary_remote_addr ~ "(?s)^\x00{10}\xff\xff(.{4})$") {
         set $client_network $1;
+        set $client_site "";
+      }
+      set $credentials_site $client_site;
+      if ($credentials_key = "") {
+        set $credentials_site "";
       }
 
       # The host that the request is for: that of its first line, which then counts alone (RFC 9112, section 3.2.2), else the Host
@@ -258,6 +273,7 @@ in
       add_header X-Request-Id $log_id always;
       add_header X-Content-Type-Options nosniff always;
       add_header Referrer-Policy no-referrer always;
+      add_header Cross-Origin-Resource-Policy same-origin always;
       add_header Cache-Control no-store always;
       add_header Content-Security-Policy "default-src 'none'; frame-ancestors 'none'" always;
       add_header Strict-Transport-Security $strict_transport_security always;

@@ -84,6 +84,11 @@ impl Problem {
         response
             .headers_mut()
             .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        // Every 401 names a way to authenticate (RFC 9110, section 15.5.2; RFC 6750, section 3).
+        if self.status == StatusCode::UNAUTHORIZED {
+            let challenge = HeaderValue::from_static("Bearer");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        }
         for (name, value) in self.headers {
             response.headers_mut().append(name, value);
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use poem::http::{HeaderName, HeaderValue, StatusCode, header};
+use poem::http::{HeaderName, HeaderValue, StatusCode};
 
 use crate::auth::{AuthError, Limit, Refusal};
 use crate::problem::Problem;
@@ -31,11 +31,13 @@ impl From<AuthError> for Problem {
                 "username_reserved",
                 "username: this name is reserved. Choose another one.",
             ),
-            AuthError::WeakPassword => Self::new(
+            AuthError::WeakPassword { field } => Self::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "password_easily_guessed",
-                "password: this one is among the first that are guessed, since it is common or made of a name, a date or a \
-                 row of keys. Choose another one, such as four words that have nothing to do with one another.",
+                format!(
+                    "{field}: this one is among the first that are guessed, since it is common or made of a name, a date or a row \
+                     of keys. Choose another one, such as four words that have nothing to do with one another."
+                ),
             ),
             AuthError::WrongPassword => Self::new(
                 StatusCode::FORBIDDEN,
@@ -109,7 +111,6 @@ pub(super) fn invalid_access_token() -> Problem {
         "invalid_access_token",
         "The access token is missing, expired or not valid. Renew it with POST /refresh, or sign in.",
     )
-    .with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
 }
 
 /// 403 with a one-time password, everywhere but where it is changed.

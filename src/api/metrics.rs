@@ -157,7 +157,7 @@ impl Summary {
             },
             memory_bytes: usage.map(|usage| usage.resident_memory_bytes),
             cpu_seconds: usage.map(|usage| usage.cpu_seconds),
-            open_file_descriptors: usage.map(|usage| usage.open_fds),
+            open_file_descriptors: usage.and_then(|usage| usage.open_fds),
         }
     }
 }

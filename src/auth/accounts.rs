@@ -34,7 +34,7 @@ impl Auth {
             return Err(AuthError::UsernameReserved);
         }
         if blocklist::is_easily_guessed(password, username.as_str()) {
-            return Err(AuthError::WeakPassword);
+            return Err(AuthError::WeakPassword { field: "password" });
         }
         let user = user::Model {
             id: Uuid::now_v7(),
@@ -175,7 +175,7 @@ impl Auth {
     ) -> Result<SignedIn, AuthError> {
         let user = self.user_who_knows(identity, current, device).await?;
         if blocklist::is_easily_guessed(new, &user.username) {
-            return Err(AuthError::WeakPassword);
+            return Err(AuthError::WeakPassword { field: "new_password" });
         }
         let next = self.passwords.hash(new.expose(), device.address).await?;
         let (secret, session) = self.new_session(device)?;

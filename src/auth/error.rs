@@ -17,7 +17,10 @@ pub enum AuthError {
     UsernameReserved,
     /// A new password that is one of the first to be guessed. Clients see 422.
     #[error("the password is easily guessed")]
-    WeakPassword,
+    WeakPassword {
+        /// Where it was typed.
+        field: &'static str,
+    },
     /// Login with the right password of an account that an operator has disabled. Clients see 403.
     #[error("the account is disabled")]
     AccountDisabled,

@@ -43,10 +43,7 @@ pub(super) fn client_address(peer: Peer, headers: &HeaderMap, trusted: &[IpNet])
 /// nginx passes on what it gets, from anybody. That is enough for what depends on this: a page cannot set the header
 /// for a request to another origin without asking first, which is refused.
 pub(super) fn client_scheme(peer: Peer, headers: &HeaderMap, trusted: &[IpNet]) -> Option<Scheme> {
-    let is_trusted = match peer {
-        Peer::Address(address) => is_trusted(address.to_canonical(), trusted),
-        Peer::Local => true,
-    };
+    let is_trusted = is_trusted_proxy(peer, trusted);
     let mut lines = headers.get_all("x-forwarded-proto").iter();
     // Where several proxies have said something, it is not known which of them the client reached.
     let (line, None) = (lines.next()?, lines.next()) else {
@@ -56,6 +53,14 @@ pub(super) fn client_scheme(peer: Peer, headers: &HeaderMap, trusted: &[IpNet]) 
         "http" if is_trusted => Some(Scheme::HTTP),
         "https" if is_trusted => Some(Scheme::HTTPS),
         _ => None,
+    }
+}
+
+/// Whether what a peer says about a request is believed.
+pub(super) fn is_trusted_proxy(peer: Peer, trusted: &[IpNet]) -> bool {
+    match peer {
+        Peer::Address(address) => is_trusted(address.to_canonical(), trusted),
+        Peer::Local => true,
     }
 }
 

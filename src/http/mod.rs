@@ -9,7 +9,7 @@ mod routes;
 
 use std::fmt;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Once, OnceLock};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
@@ -47,6 +47,7 @@ pub struct Pipeline {
     draining: Draining,
     request_ids: request_id::RequestIds,
     trusted_proxies: Vec<IpNet>,
+    unknown_proxy: Once,
     allowed_origins: AllowedOrigins,
     is_production: bool,
 }
@@ -61,6 +62,7 @@ impl Pipeline {
             draining,
             request_ids: request_id::RequestIds::new(),
             trusted_proxies: config.trusted_proxies.clone(),
+            unknown_proxy: Once::new(),
             allowed_origins: config.allowed_origins.clone(),
             is_production: config.environment == Environment::Production,
         }
@@ -76,7 +78,16 @@ impl Pipeline {
     pub async fn answer(&self, mut request: Request, peer: Peer) -> Response {
         let started = Instant::now();
         let _in_flight = self.metrics.request_started();
-        let id = self.request_ids.id_of(&request);
+        let is_from_trusted_proxy = client_address::is_trusted_proxy(peer, &self.trusted_proxies);
+        if !is_from_trusted_proxy && request.headers().contains_key("x-forwarded-for") {
+            self.unknown_proxy.call_once(|| {
+                tracing::warn!(
+                    "X-Forwarded-For comes from somebody whom TRUSTED_PROXIES does not name, and is ignored: if that is a proxy, \
+                     all its clients share one limit; this is said once"
+                );
+            });
+        }
+        let id = self.request_ids.id_of(&request, is_from_trusted_proxy);
         let method = request.method().clone();
         let path = request.uri().path().to_owned();
         let route = self.routes.find(&path);
@@ -176,6 +187,7 @@ impl Pipeline {
         }
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+        headers.insert("cross-origin-resource-policy", HeaderValue::from_static("same-origin"));
         headers
             .entry(header::CACHE_CONTROL)
             .or_insert(HeaderValue::from_static("no-store"));

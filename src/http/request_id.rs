@@ -28,10 +28,12 @@ impl RequestIds {
         }
     }
 
-    /// The id that a proxy or the client gave this request, or a new one.
-    pub(super) fn id_of(&self, request: &Request) -> String {
+    /// The id that a trusted proxy gave this request, or a new one. Not one of the client's own: two users could share it,
+    /// and one could hide behind another's in the logs.
+    pub(super) fn id_of(&self, request: &Request, is_from_trusted_proxy: bool) -> String {
         let given = |name| request.header(name).filter(|id| is_harmless(id));
-        match given("x-request-id").or_else(|| given("x-amzn-trace-id")) {
+        let given = || given("x-request-id").or_else(|| given("x-amzn-trace-id"));
+        match is_from_trusted_proxy.then(given).flatten() {
             Some(id) => id.to_owned(),
             None => format!("{:016x}-{:08x}", self.base, self.next.fetch_add(1, Ordering::Relaxed)),
         }
@@ -55,17 +57,27 @@ mod tests {
     #[test]
     fn the_id_of_a_proxy_is_taken_over() {
         let ids = RequestIds::new();
-        assert_eq!(ids.id_of(&request("x-request-id", "abc-1")), "abc-1");
+        assert_eq!(ids.id_of(&request("x-request-id", "abc-1"), true), "abc-1");
         let trace = "Root=1-67891233-abcdef012345678912345678";
-        assert_eq!(ids.id_of(&request("x-amzn-trace-id", trace)), trace);
+        assert_eq!(ids.id_of(&request("x-amzn-trace-id", trace), true), trace);
+    }
+
+    /// Security finding H6.
+    #[test]
+    fn the_id_of_a_client_is_not_taken_over() {
+        let ids = RequestIds::new();
+        for name in ["x-request-id", "x-amzn-trace-id"] {
+            assert_ne!(ids.id_of(&request(name, "abc-1"), false), "abc-1");
+        }
     }
 
     #[test]
     fn an_id_that_could_forge_log_lines_is_replaced() {
         let ids = RequestIds::new();
         for id in ["", "a b", "a\"b", &"a".repeat(129)] {
-            assert_ne!(ids.id_of(&request("x-request-id", id)), id);
+            assert_ne!(ids.id_of(&request("x-request-id", id), true), id);
         }
-        assert_ne!(ids.id_of(&Request::default()), ids.id_of(&Request::default()));
+        let one = || ids.id_of(&Request::default(), true);
+        assert_ne!(one(), one());
     }
 }

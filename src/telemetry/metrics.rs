@@ -397,8 +397,10 @@ impl Collector for ProcessCollector {
             Some(&Unit::Bytes),
             memory.metric_type(),
         )?)?;
-        let fds = ConstGauge::new(i64::try_from(usage.open_fds).unwrap_or(i64::MAX));
-        fds.encode(encoder.encode_descriptor("process_open_fds", "Open descriptors", None, fds.metric_type())?)?;
+        if let Some(open_fds) = usage.open_fds {
+            let fds = ConstGauge::new(i64::try_from(open_fds).unwrap_or(i64::MAX));
+            fds.encode(encoder.encode_descriptor("process_open_fds", "Open descriptors", None, fds.metric_type())?)?;
+        }
         let cpu = ConstCounter::new(usage.cpu_seconds);
         let help = "Processor time used";
         cpu.encode(encoder.encode_descriptor("process_cpu", help, Some(&Unit::Seconds), cpu.metric_type())?)?;

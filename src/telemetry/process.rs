@@ -12,8 +12,8 @@ pub struct ProcessUsage {
     pub resident_memory_bytes: u64,
     /// Processor time since the start, in seconds.
     pub cpu_seconds: f64,
-    /// File descriptors that are open.
-    pub open_fds: u64,
+    /// File descriptors that are open; `None` in a container before Linux 6.2.
+    pub open_fds: Option<u64>,
 }
 
 impl ProcessUsage {
@@ -21,12 +21,21 @@ impl ProcessUsage {
     pub fn now() -> Option<Self> {
         let status = fs::read_to_string("/proc/self/status").ok()?;
         let stat = fs::read_to_string("/proc/self/stat").ok()?;
-        let open_fds = fs::read_dir("/proc/self/fd").ok()?.count();
         Some(Self {
             resident_memory_bytes: resident_kib(&status)? * 1024,
             cpu_seconds: cpu_ticks(&stat)? / TICKS_PER_SECOND,
-            open_fds: open_fds as u64,
+            open_fds: open_fds(),
         })
+    }
+}
+
+/// As many as the folder says of itself since Linux 6.2, else as many as it lists. A process that cannot be looked into, as
+/// in a container, may not list its own.
+fn open_fds() -> Option<u64> {
+    let folder = "/proc/self/fd";
+    match fs::metadata(folder).ok()?.len() {
+        0 => Some(fs::read_dir(folder).ok()?.count() as u64),
+        count => Some(count),
     }
 }
 
@@ -58,6 +67,6 @@ mod tests {
     #[cfg(target_os = "linux")]
     fn this_process_uses_memory_and_descriptors() {
         let usage = ProcessUsage::now().unwrap();
-        assert!(usage.resident_memory_bytes > 0 && usage.open_fds > 2);
+        assert!(usage.resident_memory_bytes > 0 && usage.open_fds > Some(2));
     }
 }

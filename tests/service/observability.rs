@@ -16,6 +16,7 @@ async fn every_log_line_is_json_with_the_request_id_and_no_line_holds_a_secret()
         ("REDIS_URL", &redis),
         ("LOG_FORMAT", "json"),
         ("RUST_LOG", "debug"),
+        ("TRUSTED_PROXIES", "127.0.0.0/8"),
         ("JWT_SECRET", "a secret that must not be logged, ever"),
     ]);
     let mut client = process.client().await.with_header("x-request-id", "journey-1");
@@ -104,7 +105,7 @@ async fn every_log_line_is_json_with_the_request_id_and_no_line_holds_a_secret()
 /// Lines of requests that are answered together go out in one piece.
 #[tokio::test]
 async fn a_line_of_the_access_log_is_out_when_its_request_is_answered_and_nothing_else_is_to_do() {
-    let mut process = ServerProcess::start(&[("LOG_FORMAT", "json")]);
+    let mut process = ServerProcess::start(&[("LOG_FORMAT", "json"), ("TRUSTED_PROXIES", "127.0.0.0/8")]);
     let client = process.client().await;
     client.clone().with_header("x-request-id", "lonely").get("/hello").await;
     process.await_line("\"lonely\"").await;
@@ -120,7 +121,7 @@ async fn a_line_of_the_access_log_is_out_when_its_request_is_answered_and_nothin
 
 #[tokio::test]
 async fn the_request_id_of_a_proxy_is_returned_and_one_is_made_otherwise() {
-    let server = TestServer::start(Storage::SqliteAndMemory).await;
+    let server = TestServer::start_with(Storage::SqliteAndMemory, &["--trusted-proxies=127.0.0.0/8"]).await;
     let client = server.client();
     let given = client.clone().with_header("x-request-id", "abc-1").get("/hello").await;
     assert_eq!(given.header("x-request-id"), Some("abc-1"));
@@ -130,6 +131,9 @@ async fn the_request_id_of_a_proxy_is_returned_and_one_is_made_otherwise() {
         .get("/nowhere")
         .await;
     assert_eq!(traced.json()["request_id"], "Root=1-5759e988-bd862e3f");
+    let direct = TestServer::start(Storage::SqliteAndMemory).await.client();
+    let chosen = direct.clone().with_header("x-request-id", "abc-1").get("/hello").await;
+    assert_ne!(chosen.header("x-request-id"), Some("abc-1"), "a client chooses none");
     let (one, two) = (client.get("/hello").await, client.get("/hello").await);
     assert_ne!(one.header("x-request-id").unwrap(), two.header("x-request-id").unwrap());
 }

@@ -118,6 +118,7 @@ async fn passwords_and_names_that_nobody_should_have_are_refused_with_the_reason
     assert_eq!(register("ada+slipway@example.com", PASSWORD).await.status, 201);
     let mut ada = server.signed_up("ada.lovelace").await;
     let refused = ada.change_password(PASSWORD, "lovelace1").await;
+    assert!(refused.detail().starts_with("new_password: "), "{}", refused.detail());
     assert_eq!(refused.assert_problem(422), "password_easily_guessed");
     assert_eq!(ada.me().await.status, 200);
 }

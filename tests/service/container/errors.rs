@@ -73,7 +73,7 @@ async fn every_error_of_nginx_is_a_problem_with_the_id_that_is_logged() {
 /// `return` in nginx escapes nothing.
 #[tokio::test]
 async fn nothing_in_a_request_can_change_the_json_of_an_error_or_of_a_log_line() {
-    let container = Container::start(&[]).await;
+    let container = Container::start(&[("TRUSTED_PROXIES", "127.0.0.0/8")]).await;
     for hostile in [
         b"/.env\"},{\"status\":200,\"x\":\"".as_slice(),
         b"/.env\\",
@@ -89,7 +89,7 @@ async fn nothing_in_a_request_can_change_the_json_of_an_error_or_of_a_log_line()
         let request = [
             b"GET ",
             hostile,
-            b" HTTP/1.1\r\nHost: x\r\nX-Request-Id: \"},{\"\r\n\r\n",
+            b" HTTP/1.1\r\nHost: x\r\nX-Amzn-Trace-Id: \"},{\"\r\nX-Forwarded-For: 203.0.113.7\r\n\r\n",
         ]
         .concat();
         let answer = container.send_raw(&request).await;
@@ -168,6 +168,19 @@ async fn a_flood_from_many_addresses_of_one_ipv6_network_is_stopped_as_one() {
         login("2001:db8:a00:1::1".to_owned()).await,
         401,
         "another network is another client"
+    );
+    let mut statuses = Vec::new();
+    for network in 2..100 {
+        statuses.push(login(format!("2001:db8:a00:{network:x}::1")).await);
+    }
+    assert!(
+        statuses.contains(&429),
+        "98 networks of one /48 were let through at once: {statuses:?}"
+    );
+    assert_eq!(
+        login("2001:db8:a01:1::1".to_owned()).await,
+        401,
+        "another /48 is another customer"
     );
     for last in 1..=20 {
         let mapped = format!("::ffff:203.0.113.{last}");

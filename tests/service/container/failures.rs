@@ -2,7 +2,9 @@
 
 use std::fs;
 use std::net::TcpListener;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use tokio::time::sleep;
@@ -168,6 +170,31 @@ async fn nginx_gets_no_secret_and_writes_nowhere_but_in_the_runtime_directory() 
     }
     let command_line = fs::read_to_string(format!("/proc/{master}/cmdline")).unwrap();
     assert!(!command_line.contains(SECRET));
+}
+
+/// Security finding H2: nginx is the same user, without a capability as in the image.
+#[tokio::test]
+async fn no_other_process_of_its_user_can_look_into_the_server() {
+    // Root has some to lose.
+    let is_root = fs::metadata("/proc/self").unwrap().uid() == 0;
+    let without_capabilities: &[&str] = if is_root {
+        &["setpriv", "--bounding-set=-all", "--inh-caps=-all"]
+    } else {
+        &[]
+    };
+    let container = Container::launch("", &[("JWT_SECRET", SECRET)], without_capabilities);
+    container.await_nginx().await;
+    let (nginx, _) = nginx_of(container.process.pid());
+    let may_read = |pid: u32, file: &str| {
+        let file = format!("/proc/{pid}/{file}");
+        let words = [without_capabilities, &["head", "-c1", &file]].concat();
+        let read = Command::new(words[0]).args(&words[1..]).output().unwrap();
+        read.status.success()
+    };
+    assert!(may_read(nginx, "environ"), "as a process usually can");
+    for file in ["environ", "maps"] {
+        assert!(!may_read(container.process.pid(), file), "{file}");
+    }
 }
 
 #[tokio::test]
