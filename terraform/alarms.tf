@@ -92,6 +92,11 @@ locals {
       namespace = "AWS/RDS", metric = "CPUUtilization", statistic = "Average"
       threshold = 85, minutes = 15, dimensions = { DBInstanceIdentifier = aws_db_instance.this[0].identifier }
     }
+    database-connections = {
+      says      = "Nearly all connections of the database are taken: lower database_connections, or raise rds.instance_class"
+      namespace = "AWS/RDS", metric = "DatabaseConnections", statistic = "Maximum"
+      threshold = floor(0.8 * local.max_connections), minutes = 5, dimensions = { DBInstanceIdentifier = aws_db_instance.this[0].identifier }
+    }
   })
 }
 

@@ -9,6 +9,21 @@ resource "aws_elasticache_subnet_group" "this" {
   subnet_ids  = [for subnet in aws_subnet.private : subnet.id]
 }
 
+# By AWS' default, volatile-lru, a cache that runs full evicts the marks of ended sessions first, which nobody asks for again
+# (nix/images/valkey.conf). They would be found in the database some seconds later.
+resource "aws_elasticache_parameter_group" "this" {
+  count = var.cache == "elasticache" ? 1 : 0
+
+  name        = local.full_name
+  description = "Valkey of ${local.full_name}"
+  family      = "valkey8"
+
+  parameter {
+    name  = "maxmemory-policy"
+    value = "volatile-ttl"
+  }
+}
+
 resource "aws_elasticache_replication_group" "this" {
   count = var.cache == "elasticache" ? 1 : 0
 
@@ -20,8 +35,9 @@ resource "aws_elasticache_replication_group" "this" {
   num_cache_clusters   = 1
   port                 = local.valkey_port
 
-  subnet_group_name  = aws_elasticache_subnet_group.this[0].name
-  security_group_ids = [aws_security_group.data["cache"].id]
+  subnet_group_name    = aws_elasticache_subnet_group.this[0].name
+  parameter_group_name = aws_elasticache_parameter_group.this[0].name
+  security_group_ids   = [aws_security_group.data["cache"].id]
 
   # A password would stand in the state, since this resource has no write-only argument for it. The security group lets
   # only the tasks in.

@@ -1,5 +1,18 @@
 # database = "rds": PostgreSQL that outlives every task and is shared by them.
 
+locals {
+  # max_connections as RDS sets it by default, DBInstanceClassMemory / 9531392 bytes, of which the class has some less than its
+  # memory: about 90 for each GiB, and 80 of the smallest one.
+  # https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_Limits.html#RDS_Limits.MaxConnections
+  class_memory_gib = {
+    "db.t4g.micro" = 0.9, "db.t4g.small" = 2, "db.t4g.medium" = 4, "db.t4g.large" = 8
+    "db.m7g.large" = 8, "db.m7g.xlarge" = 16, "db.r7g.large" = 16, "db.r7g.xlarge" = 32
+  }
+  max_connections = min(5000, floor(90 * lookup(local.class_memory_gib, var.rds.instance_class, 64)))
+  # Ten stay for RDS itself, for a person with psql and for a migration.
+  connections_for_tasks = local.max_connections - 10
+}
+
 resource "aws_db_subnet_group" "this" {
   count = var.database == "rds" ? 1 : 0
 

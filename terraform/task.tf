@@ -59,6 +59,8 @@ locals {
       TRUSTED_PROXIES = join(",", local.trusted_proxies)
       ALLOWED_ORIGINS = join(",", var.allowed_origins)
       DRAIN_SECONDS   = tostring(local.timeouts.drain)
+
+      DATABASE_MAX_CONNECTIONS = tostring(var.database_connections)
     } : { name = name, value = value }]
 
     secrets = [for name, parameter in merge(

@@ -152,6 +152,24 @@ variable "rds" {
   }
 }
 
+variable "database_connections" {
+  description = "Connections that a task keeps to its database. More let more queries run at once, and each costs PostgreSQL 2 to 10 MB; with rds those of all tasks, twice as many during a deploy, must fit into the instance class."
+  type        = number
+  default     = 5
+  nullable    = false
+
+  validation {
+    condition     = var.database_connections >= 1 && floor(var.database_connections) == var.database_connections
+    error_message = "database_connections is a whole number from 1: it is ${var.database_connections}."
+  }
+  validation {
+    condition = var.database != "rds" ? true : (
+      2 * var.capacity.max * var.database_connections <= local.connections_for_tasks
+    )
+    error_message = "${var.capacity.max} tasks, twice as many during a deploy, with ${var.database_connections} connections each are more than the ${local.connections_for_tasks} that ${var.rds.instance_class} has for them: lower capacity.max or database_connections, or take a larger rds.instance_class."
+  }
+}
+
 variable "cache" {
   description = "task: Valkey in the task; a new task starts with an empty one, and no session is lost. elasticache: one that tasks share, $10.51 more."
   type        = string

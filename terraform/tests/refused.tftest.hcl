@@ -63,6 +63,27 @@ run "refuses_a_network_without_a_length" {
   }
 }
 
+# 16 tasks, 32 during a deploy, with five connections each are 160 of the 71 that the smallest class has for them.
+run "refuses_more_connections_than_the_database_has" {
+  command         = plan
+  expect_failures = [var.database_connections]
+
+  variables {
+    database = "rds"
+    cache    = "elasticache"
+    capacity = { max = 16 }
+  }
+}
+
+run "refuses_a_pool_without_connections" {
+  command         = plan
+  expect_failures = [var.database_connections]
+
+  variables {
+    database_connections = 0
+  }
+}
+
 run "refuses_one_zone" {
   command         = plan
   expect_failures = [var.network]

@@ -22,6 +22,9 @@ resource "aws_efs_backup_policy" "postgres" {
 resource "aws_efs_file_system_policy" "postgres" {
   count = 0 # it can be made, and not deleted
 }
+resource "aws_elasticache_parameter_group" "this" {
+  count = 0
+}
 resource "aws_elasticache_replication_group" "this" {
   count = 0
 }

@@ -95,7 +95,8 @@ def test_postgres_reads_everything_that_it_is_told(lean):
 
 
 def test_the_app_is_told_what_production_needs(stack):
-    needed = {"SLIPWAY_ENV", "DATABASE_URL", "JWT_SECRET", "REDIS_URL", "TRUSTED_PROXIES", "ALLOWED_ORIGINS", "DRAIN_SECONDS"}
+    needed = {"SLIPWAY_ENV", "DATABASE_URL", "JWT_SECRET", "REDIS_URL", "TRUSTED_PROXIES", "ALLOWED_ORIGINS", "DRAIN_SECONDS",
+              "DATABASE_MAX_CONNECTIONS"}
     assert needed == set(told(containers(stack)["app"]))
     assert needed <= read_by_the_app()
 
