@@ -119,6 +119,24 @@ resource "aws_cloudwatch_metric_alarm" "this" {
   ok_actions          = [aws_sns_topic.alarms.arn]
 }
 
+# Nobody is there to serve, which the metric of unhealthy targets does not show: a target that is gone is none. No data is an
+# outage as well. While a service with one writer is replaced there is nobody for a minute or two.
+resource "aws_cloudwatch_metric_alarm" "no_healthy_target" {
+  alarm_name          = "${local.full_name}-no-healthy-target"
+  alarm_description   = "No task answers: look at the service's events (status) and at the logs"
+  namespace           = "AWS/ApplicationELB"
+  metric_name         = "HealthyHostCount"
+  dimensions          = local.target_dimensions
+  statistic           = "Maximum"
+  comparison_operator = "LessThanThreshold"
+  threshold           = 1
+  period              = 60
+  evaluation_periods  = 5
+  treat_missing_data  = "breaching"
+  alarm_actions       = [aws_sns_topic.alarms.arn]
+  ok_actions          = [aws_sns_topic.alarms.arn]
+}
+
 # The disk runs full downwards, unlike everything above.
 resource "aws_cloudwatch_metric_alarm" "database_storage" {
   count = var.database == "rds" ? 1 : 0
@@ -147,6 +165,14 @@ locals {
       pattern = {
         detail-type = ["ECS Task State Change"]
         detail      = { clusterArn = [aws_ecs_cluster.this.arn], stopCode = ["SpotInterruption"] }
+      }
+    }
+    start-impaired = {
+      says = "Tasks cannot start: the service's events and the stopped tasks say why"
+      pattern = {
+        detail-type = ["ECS Service Action"]
+        resources   = [aws_ecs_service.app.id]
+        detail      = { eventName = ["SERVICE_TASK_START_IMPAIRED"] }
       }
     }
     placement-failure = {

@@ -69,17 +69,22 @@ resource "aws_lb_listener" "http" {
   }
 }
 
+locals {
+  is_apex = length(split(".", coalesce(var.domain, "an.example.com"))) == 2
+}
+
 resource "aws_lb_listener" "https" {
   count = local.https ? 1 : 0
 
   load_balancer_arn = aws_lb.this.arn
   protocol          = "HTTPS"
   port              = 443
-  ssl_policy        = "ELBSecurityPolicy-TLS13-1-2-2021-06" # TLS 1.3 and, for older clients, 1.2
+  ssl_policy        = "ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09" # TLS 1.3 and, for older clients, 1.2, without CBC; AWS' recommendation
   certificate_arn   = aws_acm_certificate_validation.this[0].certificate_arn
 
-  # TLS ends here, so here is said that it must not be left: two years, as browsers' preload lists ask.
-  routing_http_response_strict_transport_security_header_value = "max-age=63072000; includeSubDomains"
+  # TLS ends here, so here is said that it must not be left: two years, as browsers' preload lists ask. Not for the names below an
+  # apex, such as example.com, which are other services'.
+  routing_http_response_strict_transport_security_header_value = "max-age=63072000${local.is_apex ? "" : "; includeSubDomains"}"
 
   default_action {
     type             = "forward"

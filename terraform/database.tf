@@ -31,6 +31,9 @@ resource "aws_db_parameter_group" "this" {
   parameter {
     name  = "rds.force_ssl"
     value = "1"
+    # As AWS answers for a value that is its default, too; "immediate" would be a change in every plan
+    # (hashicorp/terraform-provider-aws#39252).
+    apply_method = "pending-reboot"
   }
 }
 

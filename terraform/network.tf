@@ -7,6 +7,9 @@ data "aws_availability_zones" "available" {
     name   = "opt-in-status"
     values = ["opt-in-not-required"]
   }
+  # Without Fargate, EFS One Zone or the smaller instance classes. A name of a zone means another one in each account, an id does
+  # not. https://docs.aws.amazon.com/AmazonECS/latest/developerguide/AWS_Fargate-Regions.html
+  exclude_zone_ids = ["use1-az3", "usw1-az2", "apne1-az3", "cac1-az3"]
 }
 
 locals {

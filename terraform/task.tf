@@ -51,7 +51,9 @@ locals {
     memoryReservation = 128
     portMappings      = [{ containerPort = local.app_port, hostPort = local.app_port, protocol = "tcp" }]
     mountPoints       = [{ sourceVolume = "run-slipway", containerPath = "/run/slipway", readOnly = false }]
-    dependsOn         = [for name in keys(local.sidecars) : { containerName = name, condition = "HEALTHY" }]
+    # Started beside PostgreSQL, whose first start and wait for the task before may take longer than the 120 s for which a
+    # container on Fargate waits for another one (startTimeout): the app waits itself, and says so to whoever asks.
+    dependsOn = [for name in keys(local.sidecars) : { containerName = name, condition = name == "postgres" ? "START" : "HEALTHY" }]
 
     environment = [for name, value in {
       SLIPWAY_ENV     = "production"
@@ -60,7 +62,8 @@ locals {
       ALLOWED_ORIGINS = join(",", var.allowed_origins)
       DRAIN_SECONDS   = tostring(local.timeouts.drain)
 
-      DATABASE_MAX_CONNECTIONS = tostring(var.database_connections)
+      DATABASE_MAX_CONNECTIONS  = tostring(var.database_connections)
+      DATABASE_PATIENCE_SECONDS = tostring(local.postgres_in_task ? local.timeouts.postgres_give_up : local.timeouts.rds_give_up)
     } : { name = name, value = value }]
 
     secrets = [for name, parameter in merge(
@@ -109,7 +112,6 @@ locals {
     image             = local.images.postgres
     memoryReservation = 192 # what its postgresql.conf is laid out for
     restartPolicy     = local.restart_in_place
-    startTimeout      = local.timeouts.postgres_give_up
     mountPoints = [
       { sourceVolume = "postgres", containerPath = "/var/lib/postgresql", readOnly = false },
       { sourceVolume = "run-postgresql", containerPath = "/run/postgresql", readOnly = false },

@@ -13,10 +13,11 @@ locals {
 
     # A first start: initdb on EFS, or the wait for the lock of a task that is still stopping. 300 is ECS's maximum.
     postgres_start = 300
-    # Then ECS gives the task up. Not said, it would do so after 180, before PostgreSQL had its time.
+    # Then the app gives up waiting for it, and the task ends.
     postgres_give_up = 330
-    # From when all containers run, and so after PostgreSQL's start: the app waits up to 60 for its database, and migrates,
-    # while those before it serve. ECS ignores health checks for so long: a migration that takes longer is made by
+    # A database of its own is there, or fails over within a minute.
+    rds_give_up = 60
+    # From when all containers run: the app waits for its database, and migrates, while those before it serve. ECS ignores health checks for so long: a migration that takes longer is made by
     # `slipway migrate` before the deploy, and an app that hangs in its first minutes is replaced after these.
     health_grace = 600
 

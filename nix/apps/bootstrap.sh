@@ -14,6 +14,8 @@ an environment; its own state is in the bucket that it makes.
 
   --region NAME         where all of it is; else AWS_REGION, else the region of your profile
   --github OWNER/NAME   the repository whose workflows may deploy; else the one that git calls origin, if it is on GitHub
+  --github-ids A/B      the numbers of its owner and of itself, which its tokens hold; else GitHub is asked, which answers
+                        for public repositories, and by gh where that is signed in
   --no-github           nobody deploys from GitHub
   --environments LIST   which ones GitHub may deploy, with commas; those of terraform/environments/ and staging,production
                         unless given
@@ -27,7 +29,7 @@ Ends with 0: made, or was there. 1: Terraform failed; run it again. 2: wrong com
 end
 }
 
-region='' github='' environments='' zone='' shared_provider=no
+region='' github='' github_ids='' environments='' zone='' shared_provider=no
 
 own_option() { # ARGUMENT...
   case $1 in
@@ -35,6 +37,10 @@ own_option() { # ARGUMENT...
     --github)
       github=$(value_of "$@") used=2
       [[ $github =~ ^[A-Za-z0-9-]+/[A-Za-z0-9._-]+$ ]] || usage_error "--github takes OWNER/NAME: it is \"$github\""
+      ;;
+    --github-ids)
+      github_ids=$(value_of "$@") used=2
+      [[ $github_ids =~ ^[0-9]+/[0-9]+$ ]] || usage_error "--github-ids takes two numbers, such as 42/7007: it is \"$github_ids\""
       ;;
     --no-github) github=none ;;
     --environments) environments=$(value_of "$@") used=2 ;;
@@ -56,6 +62,17 @@ settle_region() {
 settle_github() {
   [ -n "$github" ] || github=$(git -C "$root" remote get-url origin 2>/dev/null | github_repository)
   [ -n "$github" ] || github=none
+}
+
+# Without them no workflow of a repository that is newer than July 2026 could take its role.
+settle_github_ids() {
+  local answer
+  [ "$github" != none ] && [ -z "$github_ids" ] || return 0
+  answer=$(curl --fail --silent --max-time 20 "${GITHUB_API_URL:-https://api.github.com}/repos/$github" ||
+    gh api "repos/$github" 2>/dev/null) || answer='{}'
+  github_ids=$(jq -r 'if .id then "\(.owner.id)/\(.id)" else "" end' <<<"$answer")
+  [ -n "$github_ids" ] || problem "GitHub does not tell who $github is" \
+    "say --github-ids OWNER_ID/REPOSITORY_ID, which are: gh api repos/$github --jq '\"\\(.owner.id)/\\(.id)\"'"
 }
 
 settle_environments() {
@@ -80,11 +97,11 @@ choose_backend() {
   local answer
   local_state=$root/terraform/bootstrap/terraform.tfstate
   rm -f "$root/terraform/bootstrap/backend.tf"
-  if answer=$(aws s3api get-bucket-location --bucket "$bucket" --output json 2>&1); then
+  if answer=$(aws s3api get-bucket-location --bucket "$bucket" --expected-bucket-owner "$account" --output json 2>&1); then
     home=$(jq -r '.LocationConstraint // "us-east-1"' <<<"$answer")
     [ "$home" = "$region" ] ||
       problem "account $account was bootstrapped in $home, and not in $region" "say --region $home; a stack is in the region of its images"
-    if aws s3api head-object --bucket "$bucket" --key "$state_key" >/dev/null 2>&1; then
+    if aws s3api head-object --bucket "$bucket" --expected-bucket-owner "$account" --key "$state_key" >/dev/null 2>&1; then
       write_backend
     elif [ ! -s "$local_state" ]; then
       problem "the bucket $bucket is there, and no state says who made it" \
@@ -112,8 +129,19 @@ end
 
 # More arguments are those of init.
 bootstrap_init() { # ARGUMENT...
-  terraform "-chdir=$root/terraform/bootstrap" init -input=false -no-color "$@" >"$scratch/init" 2>&1 ||
+  terraform "-chdir=$root/terraform/bootstrap" init -input=false -no-color -lockfile=readonly "$@" >"$scratch/init" 2>&1 ||
     die "$exit_failed" "terraform init failed: $(grep -v '^$' "$scratch/init" | tail -n 15)"
+}
+
+# AWS makes these when a service is first used, which RDS then fails once for; and a deploy role need not be able to.
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/using-service-linked-roles.html
+make_service_linked_roles() {
+  local service answer
+  for service in ecs ecs.application-autoscaling elasticache elasticfilesystem elasticloadbalancing rds; do
+    answer=$(aws iam create-service-linked-role --aws-service-name "$service.amazonaws.com" --output json 2>&1) ||
+      [[ $answer == *"has been taken"* || $answer == *EntityAlreadyExists* ]] ||
+      die "$exit_failed" "the role of $service cannot be made: $(last_line <<<"$answer")" "check the permissions of $caller, and run it again"
+  done
 }
 
 # A role that is taken away may be the one of somebody else's environment, which this checkout does not know.
@@ -129,12 +157,13 @@ confirm_removals() {
 
 parse_options "$@"
 make_scratch
-check_tools aws git jq terraform
+check_tools aws curl git jq terraform
 end_on_problems
 find_checkout
 name=slipway state_key=bootstrap/terraform.tfstate
 settle_region
 settle_github
+settle_github_ids
 settle_environments
 settle_zone
 if [ -n "$region" ]; then use_region; fi
@@ -155,7 +184,8 @@ bootstrap_init -reconfigure
 
 heading Plan
 arguments=("-var=name=$name" "-var=region=$region" "-var=environments=$(jq -Rc 'split(",") | unique' <<<"$environments")")
-[ "$github" = none ] || arguments+=("-var=github_repository=$github")
+[ "$github" = none ] || arguments+=("-var=github_repository=$github"
+  "-var=github_ids={owner=${github_ids%/*},repository=${github_ids#*/}}")
 [ -z "$zone" ] || arguments+=("-var=route53_zone_id=$zone")
 [ "$shared_provider" = no ] || arguments+=(-var=github_oidc_provider_exists=true)
 plan_terraform "${arguments[@]}"
@@ -169,6 +199,7 @@ else
   apply_plan || end_on_terraform_error "Not all of it could be made; run it again, and it goes on"
 fi
 
+make_service_linked_roles
 if [ ! -f "$root/terraform/bootstrap/backend.tf" ]; then
   write_backend
   bootstrap_init -migrate-state -force-copy

@@ -33,7 +33,7 @@ row runs "$(short_commit "$(jq -r 'if .commit == "" then "unknown" else .commit 
 row digest "$(jq -r .images.app <<<"$release")"
 row tasks "$(ecs_says 'primary | "\(.runningCount) of \(.desiredCount) running" + (if (.failedTasks // 0) > 0 then ", \(.failedTasks) failed" else "" end) + (if .desiredCount == 0 then ", asleep" else "" end)' <<<"$service")"
 row URL "$(stack_output .url.value)"
-row cost "\$$(stack_output .monthly_cost.value.total) a month"
+row cost "$(stack_output .monthly_cost.value | monthly_cost)"
 row dashboard "$(stack_output .dashboard_url.value)"
 if [ "$running" = "$requested COMPLETED" ]; then exit 0; fi
 if [ "${running% *}" = "$requested" ]; then

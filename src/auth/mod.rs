@@ -128,7 +128,7 @@ impl Auth {
             refresh_tokens: RefreshTokens::new(&config.tokens),
             device_tokens: DeviceTokens::new(&config.tokens),
             revocations: Revocations::new(clock.clone(), store.clone(), cache.clone(), Arc::clone(&metrics)),
-            rate_limiter: RateLimiter::new(config.rate_limits, cache, clock.clone()),
+            rate_limiter: RateLimiter::new(config.rate_limits, cache, clock.clone(), Arc::clone(&metrics)),
             session_ids: SessionIds::default(),
             session_life: config.sessions,
             cleanup_due: Arc::default(),

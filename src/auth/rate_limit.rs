@@ -6,12 +6,14 @@
 //! device does not share.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::device_token::KnownDevice;
 use crate::cache::{Cache, Counter, MemoryCache};
 use crate::clock::Clock;
 use crate::config::RateLimitConfig;
+use crate::telemetry::Metrics;
 
 /// Attempts are counted for this long, from the first one on.
 const WINDOW: Duration = Duration::from_secs(60);
@@ -78,6 +80,7 @@ pub(super) struct RateLimiter {
     config: RateLimitConfig,
     shared: Cache,
     local: MemoryCache,
+    metrics: Arc<Metrics>,
 }
 
 /// How many attempts a window has for an address or an account.
@@ -115,11 +118,12 @@ impl Budget {
 }
 
 impl RateLimiter {
-    pub(super) fn new(config: RateLimitConfig, shared: Cache, clock: Clock) -> Self {
+    pub(super) fn new(config: RateLimitConfig, shared: Cache, clock: Clock, metrics: Arc<Metrics>) -> Self {
         Self {
             config,
             shared,
             local: MemoryCache::new(clock),
+            metrics,
         }
     }
 
@@ -153,7 +157,10 @@ impl RateLimiter {
         let keys: Vec<String> = budgets.iter().map(|budget| budget.key.clone()).collect();
         let counters = match self.shared.increment(&keys, WINDOW).await {
             Ok(counters) => counters,
-            Err(_) => self.local.increment(&keys, WINDOW),
+            Err(_) => {
+                self.metrics.attempt_counted_alone();
+                self.local.increment(&keys, WINDOW)
+            }
         };
         let counted = || budgets.iter().zip(&counters);
         for (budget, counter) in counted() {
@@ -252,7 +259,7 @@ mod tests {
             per_address,
             per_account,
         };
-        RateLimiter::new(config, Cache::Memory(shared), clock.clone())
+        RateLimiter::new(config, Cache::Memory(shared), clock.clone(), Arc::default())
     }
 
     fn attempt<'a>(address: &str, account: &'a str) -> Attempt<'a> {

@@ -238,7 +238,12 @@ impl Config {
             },
             max_connections: options.max_connections.max(1) as usize,
             drain: Duration::from_secs(options.drain_seconds.unwrap_or(if production { 20 } else { 0 }).into()),
-            startup_patience: Duration::from_secs(if production { 60 } else { 0 }),
+            startup_patience: Duration::from_secs(
+                options
+                    .database_patience_seconds
+                    .unwrap_or(if production { 60 } else { 0 })
+                    .into(),
+            ),
         })
     }
 }

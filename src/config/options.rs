@@ -58,6 +58,12 @@ pub struct Options {
     #[arg(long, env = "DATABASE_MAX_CONNECTIONS", default_value_t = NonZeroU32::new(5).unwrap_or(NonZeroU32::MIN))]
     pub database_max_connections: NonZeroU32,
 
+    /// Seconds for which a start waits for the database before it gives up. Too short, and a database that is a little slower
+    /// to start than the server fails a deploy; too long, and a wrong DATABASE_URL is told late
+    /// [default: 60 in production, 0 in development]
+    #[arg(long, env = "DATABASE_PATIENCE_SECONDS")]
+    pub database_patience_seconds: Option<u16>,
+
     /// `redis://host:6379` or `rediss://…` for TLS, of Valkey or Redis (6 or newer, no scripts needed). If it may run full,
     /// its maxmemory-policy should be volatile-ttl: others can evict the marks of ended sessions, whose access tokens are then
     /// accepted again until they expire [default: a cache in this process, which other instances do not see]

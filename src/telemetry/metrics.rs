@@ -36,6 +36,7 @@ pub struct Metrics {
     cache_errors: Family<CacheErrorLabels, Counter>,
     hashes_waiting: Gauge,
     hashes: Counter,
+    attempts_counted_alone: Counter,
     task_panics: Family<TaskLabels, Counter>,
 }
 
@@ -129,6 +130,7 @@ impl Default for Metrics {
             cache_errors: Family::default(),
             hashes_waiting: Gauge::default(),
             hashes: Counter::default(),
+            attempts_counted_alone: Counter::default(),
             task_panics: Family::default(),
         };
         metrics.registry = Mutex::new(metrics.register());
@@ -161,6 +163,11 @@ impl Metrics {
             "cache_errors",
             "Operations that the cache did not do and connections that could not be made, by kind of error",
             self.cache_errors.clone(),
+        );
+        registry.register(
+            "attempts_counted_alone",
+            "Attempts whose limits this instance counted by itself, because the cache was away",
+            self.attempts_counted_alone.clone(),
         );
         registry.register("password_hashes", "Password hashes computed", self.hashes.clone());
         registry.register(
@@ -286,6 +293,11 @@ impl Metrics {
     /// Counts a password hash as waiting until the guard is dropped.
     pub fn password_hash_waits(&self) -> GaugeGuard {
         GaugeGuard::new(&self.hashes_waiting)
+    }
+
+    /// Counts an attempt that the instances do not limit together.
+    pub fn attempt_counted_alone(&self) {
+        self.attempts_counted_alone.inc();
     }
 
     /// Counts a password hash that is computed.

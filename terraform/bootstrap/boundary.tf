@@ -1,5 +1,6 @@
 # The most that a role of a stack can ever do, whatever its own policies say. Deploy roles may create roles only with this
-# boundary, so that nobody who can deploy can give themselves more.
+# boundary, so that nobody who can deploy can give themselves more. Logs and secrets are those of the environment that the role
+# is tagged with, which a deploy role can only make its own.
 resource "aws_iam_policy" "boundary" {
   name        = "${var.name}-boundary"
   description = "The most that the roles of ${var.name}'s stacks may do"
@@ -15,12 +16,12 @@ data "aws_iam_policy_document" "boundary" {
   statement {
     sid       = "WriteLogs"
     actions   = ["logs:CreateLogStream", "logs:PutLogEvents"]
-    resources = ["arn:${local.partition}:logs:${var.region}:${local.account}:log-group:/${var.name}/*"]
+    resources = ["arn:${local.partition}:logs:${var.region}:${local.account}:log-group:/${var.name}/$${aws:PrincipalTag/Environment}/*"]
   }
   statement {
     sid       = "ReadSecrets"
     actions   = ["ssm:GetParameters"]
-    resources = ["arn:${local.partition}:ssm:${var.region}:${local.account}:parameter/${var.name}/*"]
+    resources = ["arn:${local.partition}:ssm:${var.region}:${local.account}:parameter/${var.name}/$${aws:PrincipalTag/Environment}/*"]
   }
   statement {
     sid       = "DecryptSecrets"

@@ -53,6 +53,9 @@ data "aws_iam_policy_document" "write" {
     resources = [
       "arn:${local.partition}:budgets::${local.account}:budget/${var.name}-${each.key}-*",
       "arn:${local.partition}:cloudwatch:${local.regional}:alarm:${var.name}-${each.key}-*",
+      # Which scaling by a target makes in the caller's name.
+      # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/auto-scaling-IAM.html
+      "arn:${local.partition}:cloudwatch:${local.regional}:alarm:TargetTracking-service/${var.name}-${each.key}/*",
       "arn:${local.partition}:cloudwatch::${local.account}:dashboard/${var.name}-${each.key}",
       "arn:${local.partition}:ecs:${local.regional}:*/${var.name}-${each.key}",
       "arn:${local.partition}:ecs:${local.regional}:*/${var.name}-${each.key}/*",
@@ -81,10 +84,27 @@ data "aws_iam_policy_document" "write" {
       variable = "iam:PermissionsBoundary"
       values   = [aws_iam_policy.boundary.arn]
     }
+    # The boundary goes by this tag.
+    condition {
+      test     = "StringEqualsIfExists"
+      variable = "aws:RequestTag/Environment"
+      values   = [each.key]
+    }
+  }
+  statement {
+    sid       = "TagsOfRoles"
+    actions   = ["iam:TagRole"]
+    resources = ["arn:${local.partition}:iam::${local.account}:role/${var.name}-${each.key}-*"]
+
+    condition {
+      test     = "StringEqualsIfExists"
+      variable = "aws:RequestTag/Environment"
+      values   = [each.key]
+    }
   }
   statement {
     sid       = "RolesWithoutPolicies"
-    actions   = ["iam:DeleteRole", "iam:TagRole", "iam:UpdateAssumeRolePolicy", "iam:UpdateRole"]
+    actions   = ["iam:DeleteRole", "iam:UpdateAssumeRolePolicy", "iam:UpdateRole"]
     resources = ["arn:${local.partition}:iam::${local.account}:role/${var.name}-${each.key}-*"]
   }
   statement {
@@ -240,19 +260,5 @@ data "aws_iam_policy_document" "network" {
     sid       = "RemoveUnnamed"
     actions   = ["ecs:DeregisterTaskDefinition", "sns:Unsubscribe"]
     resources = ["*"] # AWS knows no narrower resource for these
-  }
-  statement {
-    sid       = "RolesOfAwsServices"
-    actions   = ["iam:CreateServiceLinkedRole"]
-    resources = ["arn:${local.partition}:iam::${local.account}:role/aws-service-role/*"]
-
-    condition {
-      test     = "StringEquals"
-      variable = "iam:AWSServiceName"
-      values = [
-        "ecs.amazonaws.com", "ecs.application-autoscaling.amazonaws.com", "elasticache.amazonaws.com",
-        "elasticfilesystem.amazonaws.com", "elasticloadbalancing.amazonaws.com", "rds.amazonaws.com",
-      ]
-    }
   }
 }

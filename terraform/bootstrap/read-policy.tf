@@ -1,14 +1,16 @@
 # What Terraform reads to compare a stack with its state. Descriptions carry no data of users; the two things that do,
-# states and secrets, are named.
+# states and secrets, are named, and are those of one environment.
 resource "aws_iam_policy" "read" {
-  count = var.github_repository == null ? 0 : 1
+  for_each = var.github_repository == null ? toset([]) : var.environments
 
-  name        = "${var.name}-read"
-  description = "Reads the stacks of ${var.name}"
-  policy      = data.aws_iam_policy_document.read.json
+  name        = "${var.name}-read-${each.key}"
+  description = "Reads the stack of ${var.name}-${each.key}"
+  policy      = data.aws_iam_policy_document.read[each.key].json
 }
 
 data "aws_iam_policy_document" "read" {
+  for_each = var.environments
+
   statement {
     sid = "Describe"
     actions = [
@@ -56,11 +58,11 @@ data "aws_iam_policy_document" "read" {
   statement {
     sid       = "States"
     actions   = ["s3:GetObject"]
-    resources = ["${aws_s3_bucket.state.arn}/*/terraform.tfstate"]
+    resources = ["${aws_s3_bucket.state.arn}/${each.key}/terraform.tfstate"]
   }
   statement {
     sid       = "Secrets"
     actions   = ["ssm:GetParameter", "ssm:GetParameters"]
-    resources = ["arn:${local.partition}:ssm:${var.region}:${local.account}:parameter/${var.name}/*"]
+    resources = ["arn:${local.partition}:ssm:${var.region}:${local.account}:parameter/${var.name}/${each.key}/*"]
   }
 }

@@ -48,6 +48,15 @@ variable "github_repository" {
   }
 }
 
+variable "github_ids" {
+  description = "The numbers of the owner and of the repository, which stand in the tokens of repositories made since 15 July 2026: gh api repos/OWNER/NAME --jq '{owner: .owner.id, repository: .id}'. null: an older repository, whose tokens have names alone."
+  type = object({
+    owner      = number
+    repository = number
+  })
+  default = null
+}
+
 variable "route53_zone_id" {
   description = "The zone whose records the deploy roles may change. null: none, the DNS is elsewhere, or you deploy from a laptop."
   type        = string

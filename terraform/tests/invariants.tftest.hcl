@@ -63,8 +63,8 @@ run "plaintext_and_rights_in_the_task" {
     error_message = "Every container has a health check without a shell, and time to stop."
   }
   assert {
-    condition     = jsondecode(aws_ecs_task_definition.app.container_definitions)[0].dependsOn == [{ condition = "HEALTHY", containerName = "postgres" }, { condition = "HEALTHY", containerName = "valkey" }]
-    error_message = "The app starts after its data, and stops before."
+    condition     = jsondecode(aws_ecs_task_definition.app.container_definitions)[0].dependsOn == [{ condition = "START", containerName = "postgres" }, { condition = "HEALTHY", containerName = "valkey" }]
+    error_message = "The app starts after its data, waits itself for PostgreSQL, and stops before both."
   }
   assert {
     condition     = aws_ecs_task_definition.app.runtime_platform[0].cpu_architecture == "ARM64" && !aws_ecs_service.app.enable_execute_command

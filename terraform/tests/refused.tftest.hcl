@@ -84,6 +84,15 @@ run "refuses_a_pool_without_connections" {
   }
 }
 
+run "refuses_the_top_of_a_zone_without_route_53" {
+  command         = plan
+  expect_failures = [var.route53_zone_id]
+
+  variables {
+    domain = "example.com"
+  }
+}
+
 run "refuses_one_zone" {
   command         = plan
   expect_failures = [var.network]

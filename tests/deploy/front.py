@@ -250,6 +250,15 @@ class Handler(BaseHTTPRequestHandler):
     front: Front
     protocol_version = "HTTP/1.1"
 
+    def do_GET(self) -> None:
+        """GitHub's API, for the numbers of a repository. https://docs.github.com/en/rest/repos/repos#get-a-repository"""
+        known = self.path == "/github/repos/acme/slipway"
+        content = json.dumps({"id": 7007, "owner": {"id": 42}} if known else {"message": "Not Found"}).encode()
+        self.send_response_only(200 if known else 404)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         operation = self.headers.get("X-Amz-Target", "").split(".")[-1]

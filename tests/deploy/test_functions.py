@@ -61,6 +61,16 @@ rds = { storage_gb = 20, import_from_efs = true }
 """
 
 
+@pytest.mark.parametrize("cost,words", [
+    ({"total": "35.65", "lines": {"Load balancer": "19.32"}}, "$35.65 a month"),
+    ({"total": "35.65", "lines": {"EFS (1 GB)": "price unconfirmed, not in the total"}},
+     "$35.65 a month, without EFS (1 GB), whose price nobody has confirmed"),
+    ({"total": None, "lines": {}}, "not known: terraform/prices.tf has no prices of this region"),
+])
+def test_the_cost_says_what_it_leaves_out(cost, words):
+    assert call("monthly_cost", json.dumps(cost)) == words
+
+
 @pytest.mark.parametrize("name,value", [("region", "eu-west-2"), ("exec", "true"), ("database", "rds"), ("domain", ""), ("cache", "")])
 def test_a_setting_is_read_from_its_own_line(name, value):
     assert call(f"setting {name}", SETTINGS) == value

@@ -90,6 +90,7 @@ class World:
         return self.aws.environment | {
             "AWS_ENDPOINT_URL_ECS": self.front.url,
             "AWS_ENDPOINT_URL_ECR": self.front.url,
+            "GITHUB_API_URL": f"{self.front.url}/github",
             "AWS_CONFIG_FILE": "/dev/null",
             "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
             "HOME": str(self.folder / "home"),

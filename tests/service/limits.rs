@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::support::{Client, PASSWORD, ServerProcess, Storage, TestServer, Valkey, free_port};
+use crate::support::{Client, PASSWORD, Proxy, ServerProcess, Storage, TestServer, Valkey, free_port, redis_url};
 
 async fn limited(storage: Storage, limits: &[&str]) -> TestServer {
     TestServer::start_with(storage, limits).await
@@ -165,6 +165,29 @@ async fn a_limit_holds_over_all_instances() {
     assert_eq!(other.client().login("ada", PASSWORD).await.status, 401);
     assert_eq!(server.client().login("ada", PASSWORD).await.status, 429);
     assert_eq!(other.client().login("ada", PASSWORD).await.status, 429);
+}
+
+/// Each by itself while Valkey is away, so that all of them admit as many times the limit; a metric says that it is so.
+#[tokio::test]
+async fn without_valkey_each_instance_admits_the_whole_limit_and_counts_that_it_does() {
+    let (proxy, url) = Proxy::before(&redis_url()).await;
+    let redis = format!("--redis-url={url}");
+    let server = limited(Storage::PostgresAndValkey, &["--rate-limit-per-account=2", &redis]).await;
+    let other = server.another(&[]).await;
+    proxy.cut();
+    for instance in [&server, &other] {
+        let mut statuses = Vec::new();
+        for _ in 0..3 {
+            statuses.push(instance.client().login("ada", PASSWORD).await.status);
+        }
+        assert_eq!(statuses, [401, 401, 429]);
+        let text = instance.scrape("text/plain").await.text;
+        // The limits of the account and of all networks are counted one after the other.
+        let alone = text
+            .lines()
+            .find_map(|line| line.strip_prefix("attempts_counted_alone_total "));
+        assert!(alone.unwrap().parse::<u64>().unwrap() >= 3, "{alone:?}");
+    }
 }
 
 /// Security finding F8, in Valkey: it would fill up with names that nobody has.

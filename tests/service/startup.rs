@@ -238,6 +238,21 @@ async fn in_production_it_waits_for_the_database_and_then_serves() {
     client.await_ready().await;
 }
 
+/// What Terraform sets for a database in the task, whose first start may take minutes.
+#[tokio::test]
+async fn it_waits_for_the_database_for_as_long_as_it_is_told() {
+    let database = format!("postgres://x@127.0.0.1:{}/x", free_port());
+    let (patience, cache) = (("DATABASE_PATIENCE_SECONDS", "2"), ("REDIS_URL", "redis://127.0.0.1:1"));
+    let mut process = ServerProcess::start_in_production(&database, free_port(), &[cache, patience]);
+    let status = process.exit(Duration::from_secs(30)).await;
+    assert_eq!(status.code(), Some(1));
+    assert!(
+        process.output().contains("the database does not answer yet; waiting"),
+        "{}",
+        process.output()
+    );
+}
+
 /// The 60 s are what a task may need until its database is up.
 #[tokio::test]
 async fn in_production_it_gives_up_on_database_and_cache_after_60_seconds() {

@@ -5,7 +5,8 @@ from types import SimpleNamespace
 
 from aws import HERE, REGION, ROOT, FakeAws, Terraform
 
-BOOTSTRAP_SETTINGS = ("-var=region=" + REGION, "-var=github_repository=acme/slipway", "-var=route53_zone_id=Z1", '-var=environments=["lean","durable"]')
+BOOTSTRAP_SETTINGS = ("-var=region=" + REGION, "-var=github_repository=acme/slipway",
+                      "-var=github_ids={owner=42,repository=7007}", "-var=route53_zone_id=Z1", '-var=environments=["lean","durable"]')
 DOMAIN = "api.example.com"
 
 

@@ -34,6 +34,7 @@ resource "aws_elasticache_subnet_group" "this" {
 
 # Accepted by moto and not given back, which reads like a change
 
+# What AWS answers is in database.tf, and a test looks at that (test_task_definition.py).
 resource "aws_db_parameter_group" "this" {
   lifecycle {
     ignore_changes = [parameter]

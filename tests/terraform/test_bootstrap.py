@@ -66,24 +66,46 @@ def test_a_role_trusts_one_environment_of_one_repository(bootstrap, role, enviro
     [statement] = json.loads(resources(bootstrap.state, "aws_iam_role")[role]["assume_role_policy"])["Statement"]
     assert statement["Action"] == "sts:AssumeRoleWithWebIdentity"
     assert statement["Condition"] == {
-        "StringEquals": {AUDIENCE: "sts.amazonaws.com", SUBJECT: f"repo:acme/slipway:environment:{environment}"}
+        "StringEquals": {AUDIENCE: "sts.amazonaws.com", SUBJECT: [
+            f"repo:acme/slipway:environment:{environment}", f"repo:acme@42/slipway@7007:environment:{environment}",
+        ]}
     }
 
 
 def test_the_role_for_plans_only_reads(bootstrap):
     """R29"""
     attached = resources(bootstrap.state, "aws_iam_role_policy_attachment")
-    assert [item["policy_arn"].split("/")[-1] for item in attached.values() if item["role"] == "slipway-plan"] == ["slipway-read"]
-    actions = [action for statement in policy(bootstrap, "aws_iam_policy.read[0]")["Statement"] for action in as_list(statement["Action"])]
+    assert [item["policy_arn"].split("/")[-1] for item in attached.values() if item["role"] == "slipway-plan"] == ["slipway-read-durable"]
+    actions = [action for statement in policy(bootstrap, 'aws_iam_policy.read["durable"]')["Statement"] for action in as_list(statement["Action"])]
     reading = ("Describe", "Get", "List", "View", "BatchGet")
     assert [action for action in actions if not action.split(":")[1].startswith(reading)] == []
+
+
+def test_no_role_reads_secrets_or_the_state_of_another_environment(bootstrap):
+    """Security: staging's role, which has no reviewers, read production's JWT secret."""
+    attached = resources(bootstrap.state, "aws_iam_role_policy_attachment").values()
+    of_lean = {item["policy_arn"].split("/")[-1] for item in attached if item["role"] == "slipway-deploy-lean"}
+    assert of_lean == {"slipway-read-lean", "slipway-write-lean", "slipway-network-lean"}
+    statements = {item["Sid"]: as_list(item["Resource"]) for item in policy(bootstrap, 'aws_iam_policy.read["lean"]')["Statement"]}
+    for secret in ("Secrets", "States"):
+        assert [resource for resource in statements[secret] if "/lean/" not in resource] == [], statements[secret]
+    boundary = {item["Sid"]: as_list(item["Resource"]) for item in policy(bootstrap, "aws_iam_policy.boundary")["Statement"]}
+    for what in ("ReadSecrets", "WriteLogs"):
+        assert all("/slipway/${aws:PrincipalTag/Environment}/*" in resource for resource in boundary[what]), boundary[what]
+
+
+def test_a_deploy_role_may_make_the_alarms_of_scaling_by_a_target(bootstrap):
+    """In the caller's name: docs.aws.amazon.com/AmazonECS/latest/developerguide/auto-scaling-IAM.html"""
+    [named] = [item for item in policy(bootstrap, 'aws_iam_policy.write["lean"]')["Statement"] if item["Sid"] == "Named"]
+    assert {"cloudwatch:PutMetricAlarm", "cloudwatch:DeleteAlarms"} <= set(named["Action"])
+    assert any(resource.endswith(":alarm:TargetTracking-service/slipway-lean/*") for resource in named["Resource"])
 
 
 def test_a_deploy_role_cannot_touch_another_environment(bootstrap):
     """Whatever it may write is named after its environment, or must carry its tag."""
     for kind in ("write", "network"):
         for statement in policy(bootstrap, f'aws_iam_policy.{kind}["lean"]')["Statement"]:
-            if statement["Sid"] in ("PushImages", "RemoveUnnamed", "RolesOfAwsServices", "DnsRecords", "MountTargets"):
+            if statement["Sid"] in ("PushImages", "RemoveUnnamed", "DnsRecords", "MountTargets"):
                 continue  # shared by all, or without a narrower resource
             tags = str(statement.get("Condition", {}))
             # AWS's own default groups can be used and not changed.
@@ -123,12 +145,14 @@ def test_nobody_who_deploys_can_give_themselves_more(bootstrap):
     """Roles are made within the boundary only, and given to tasks only."""
     statements = {item["Sid"]: item for item in policy(bootstrap, 'aws_iam_policy.write["lean"]')["Statement"]}
     boundary = resources(bootstrap.state, "aws_iam_policy")["aws_iam_policy.boundary"]["arn"]
-    assert statements["RolesWithinTheBoundary"]["Condition"] == {"StringEquals": {"iam:PermissionsBoundary": boundary}}
+    own_tag = {"StringEqualsIfExists": {"aws:RequestTag/Environment": "lean"}}
+    assert statements["RolesWithinTheBoundary"]["Condition"] == {"StringEquals": {"iam:PermissionsBoundary": boundary}} | own_tag
+    assert statements["TagsOfRoles"]["Condition"] == own_tag, "the boundary goes by it"
     assert statements["GiveRolesToTasksOnly"]["Condition"] == {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
     without_condition = [
         action for item in statements.values() if "Condition" not in item for action in as_list(item["Action"]) if action.startswith("iam:")
     ]
-    assert sorted(without_condition) == ["iam:DeleteRole", "iam:TagRole", "iam:UpdateAssumeRolePolicy", "iam:UpdateRole"]
+    assert sorted(without_condition) == ["iam:DeleteRole", "iam:UpdateAssumeRolePolicy", "iam:UpdateRole"]
 
 
 def test_no_action_is_limited_to_what_aws_does_not_ask_for(bootstrap):

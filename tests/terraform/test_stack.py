@@ -120,7 +120,7 @@ def test_the_dashboard_and_every_alarm_reach_somebody(stack):
     alarms = resources(stack.state, "aws_cloudwatch_metric_alarm").values()
     targets = resources(stack.state, "aws_cloudwatch_event_target").values()
     assert len(alarms) >= 6 and all(alarm["alarm_actions"] == [topic["arn"]] for alarm in alarms)
-    assert len(targets) == 3 and all(target["arn"] == topic["arn"] for target in targets)
+    assert len(targets) == 4 and all(target["arn"] == topic["arn"] for target in targets)
     [dashboard] = resources(stack.state, "aws_cloudwatch_dashboard").values()
     widgets = json.loads(dashboard["dashboard_body"])["widgets"]
     assert {alarm["arn"] for alarm in alarms} == set(widgets[0]["properties"]["alarms"])

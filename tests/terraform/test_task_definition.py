@@ -96,7 +96,7 @@ def test_postgres_reads_everything_that_it_is_told(lean):
 
 def test_the_app_is_told_what_production_needs(stack):
     needed = {"SLIPWAY_ENV", "DATABASE_URL", "JWT_SECRET", "REDIS_URL", "TRUSTED_PROXIES", "ALLOWED_ORIGINS", "DRAIN_SECONDS",
-              "DATABASE_MAX_CONNECTIONS"}
+              "DATABASE_MAX_CONNECTIONS", "DATABASE_PATIENCE_SECONDS"}
     assert needed == set(told(containers(stack)["app"]))
     assert needed <= read_by_the_app()
 
@@ -134,15 +134,27 @@ def test_health_is_asked_as_the_images_promise(lean):
 
 
 def test_postgres_has_the_time_that_a_first_start_on_efs_takes(lean):
-    """ECS takes 300 s at most for startPeriod, and gives a dependency up after 180 s unless startTimeout says otherwise."""
-    postgres = containers(lean)["postgres"]
-    assert postgres["healthCheck"]["startPeriod"] == 300 < postgres["startTimeout"]
+    """ECS takes 300 s at most for startPeriod. The app waits for longer, and ECS looks at no health check meanwhile."""
+    postgres, app = containers(lean)["postgres"], told(containers(lean)["app"])
+    # moto keeps no grace period.
+    [grace] = re.findall(r"health_grace = (\d+)", (ROOT / "terraform/timeouts.tf").read_text())
+    assert postgres["healthCheck"]["startPeriod"] == 300 < int(app["DATABASE_PATIENCE_SECONDS"]) < int(grace)
 
 
-def test_the_app_begins_after_its_data(lean):
-    assert {item["containerName"]: item["condition"] for item in containers(lean)["app"]["dependsOn"]} == {
-        "postgres": "HEALTHY", "valkey": "HEALTHY",
-    }
+def test_no_container_waits_for_one_that_may_take_longer_than_fargate_waits(stack):
+    """On Fargate a container waits for another one for 2 to 120 s (startTimeout, ECS API Reference, ContainerDefinition), and
+    PostgreSQL's first start on EFS, or its wait for the task before, may take longer."""
+    for name, container in containers(stack).items():
+        assert 2 <= container.get("startTimeout", 2) <= 120, name
+        assert 2 <= container["stopTimeout"] <= 120, name
+        waits_for = {item["containerName"]: item["condition"] for item in container.get("dependsOn", [])}
+        assert waits_for.get("postgres", "START") == "START", name
+
+
+def test_a_parameter_of_rds_that_is_its_default_is_said_as_aws_answers_it(durable):
+    """Else every plan has a change: hashicorp/terraform-provider-aws#39252."""
+    [group] = resources(durable.state, "aws_db_parameter_group").values()
+    assert [(item["name"], item["apply_method"]) for item in group["parameter"]] == [("rds.force_ssl", "pending-reboot")]
 
 
 def test_the_limits_of_ecs_are_kept(stack):

@@ -124,5 +124,7 @@ sum_up() { # COMMIT DIGEST HOW
   heading "$environment runs $(short_commit "$1"), $3"
   row URL "$(stack_output .url.value)"
   row digest "$2"
-  row cost "\$$(stack_output .monthly_cost.value.total) a month"
+  row cost "$(stack_output .monthly_cost.value | monthly_cost)"
+  [ -n "$(setting alarm_email <"$settings")" ] ||
+    row alarms "reach nobody: set alarm_email in ${settings#"$root/"}, and deploy"
 }

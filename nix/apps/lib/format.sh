@@ -36,6 +36,13 @@ principal() { # ARN
   printf '%s\n' "${name#*/}"
 }
 
+# The cost of a stack, from its output, in words: what has no price is named, and not left out unseen.
+monthly_cost() {
+  jq -r 'if .total == null then "not known: terraform/prices.tf has no prices of this region"
+    else "$\(.total) a month" + ([.lines | to_entries[] | select(.value | startswith("price unconfirmed")) | .key]
+      | if . == [] then "" else ", without \(join(", ")), whose price nobody has confirmed" end) end'
+}
+
 # The cost of before and after, in dollars: how it changes.
 cost_change() { # BEFORE AFTER; either may be empty
   if [ -z "$2" ]; then

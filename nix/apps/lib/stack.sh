@@ -32,7 +32,7 @@ prepare_terraform() {
   wanted=$(printf '%s\n' "$bucket" "$region" && cat "$root/$folder/.terraform.lock.hcl" "$root/$folder/versions.tf")
   [ "$wanted" != "$(cat "$TF_DATA_DIR/prepared" 2>/dev/null)" ] || return 0
   line "preparing Terraform, once for this checkout and environment"
-  terraform_here init -reconfigure -input=false -no-color "-backend-config=bucket=$bucket" \
+  terraform_here init -reconfigure -input=false -no-color -lockfile=readonly "-backend-config=bucket=$bucket" \
     "-backend-config=region=$region" "-backend-config=key=$environment/terraform.tfstate" >"$scratch/init" 2>&1 ||
     die "$exit_failed" "terraform init failed: $(grep -v '^$' "$scratch/init" | tail -n 15)"
   printf '%s\n' "$wanted" >"$TF_DATA_DIR/prepared"
