@@ -70,6 +70,8 @@ pkgs.stdenvNoCC.mkDerivation {
     substituteInPlace auto/feature --replace-fail '/bin/sh -c $NGX_AUTOTEST' true
     substituteInPlace auto/endianness --replace-fail 'if $NGX_AUTOTEST' 'if true'
     substituteInPlace auto/types/sizeof --replace-fail '`$NGX_AUTOTEST`' '$(. ${./nginx-sizeof.sh})'
+    # No directive leaves out the line that says whose server it is.
+    substituteInPlace src/http/ngx_http_header_filter_module.c --replace-fail '"Server: nginx" CRLF' '""'
   '';
 
   configurePhase = ''

@@ -35,7 +35,8 @@ impl Clock {
             Self::System(correction) => Utc::now().timestamp_micros() + correction.load(Ordering::Relaxed),
             Self::Manual(micros) => micros.load(Ordering::SeqCst),
         };
-        DateTime::from_timestamp_micros(micros).unwrap_or_default()
+        #[expect(clippy::expect_used, reason = "in 1970 no token would be expired")]
+        DateTime::from_timestamp_micros(micros).expect("chrono knows the next 260,000 years")
     }
 
     /// Brings a system clock to another one, which showed `shown` at some moment between `before` and `after` of this one.

@@ -263,7 +263,7 @@ impl Auth {
         loop {
             let announcement = self.revocations.begin();
             let (secret, new) = self.new_session(device)?;
-            let at_most = self.session_life.max_per_account;
+            let at_most = self.session_life.max_per_account.get();
             let started = self.store.start_session(user, new, at_most).await?;
             if let Some(Started { session, ended }) = started {
                 announcement.make(&ended).await;
@@ -295,13 +295,13 @@ impl Auth {
 
     fn new_session(&self, device: &Device) -> Result<(SessionSecret, NewSession), AuthError> {
         let now = self.clock.now();
-        let absolute_expires_at = now + self.session_life.lifetime;
+        let absolute_expires_at = now + self.session_life.lifetime.delta();
         let random = RefreshTokens::for_new_session();
         let (secret, refresh_verifier) = random.ok_or_else(AuthError::no_random_numbers)?;
         let new = NewSession {
             id: self.session_ids.next(now),
             created_at: now,
-            expires_at: absolute_expires_at.min(now + self.session_life.idle),
+            expires_at: absolute_expires_at.min(now + self.session_life.idle.delta()),
             absolute_expires_at,
             user_agent: device.user_agent.chars().take(MAX_USER_AGENT).collect(),
             ip: device.address.map(|address| address.to_string()).unwrap_or_default(),

@@ -261,8 +261,9 @@ fn key(ended: Ended) -> String {
 }
 
 /// No access token of a session outlives this after the session was ended.
-fn lifetime() -> Duration {
-    (ACCESS_TOKEN_LIFETIME + CLOCK_SKEW).to_std().unwrap_or_default()
+const fn lifetime() -> Duration {
+    let seconds = ACCESS_TOKEN_LIFETIME.num_seconds() + CLOCK_SKEW.num_seconds();
+    Duration::from_secs(seconds.unsigned_abs())
 }
 
 #[cfg(test)]

@@ -67,7 +67,7 @@ impl Auth {
         let rotation = Rotation {
             from: verified.generation,
             now,
-            idle_until: now + self.session_life.idle,
+            idle_until: now + self.session_life.idle.delta(),
             grace_until: now + GRACE_WINDOW,
         };
         if let Some(session) = self.store.rotate_session(id, rotation).await? {

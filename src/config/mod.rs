@@ -9,7 +9,7 @@ mod secret;
 mod token_secrets;
 
 use std::net::SocketAddr;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU16, NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -123,11 +123,27 @@ pub struct TokenConfig {
 #[derive(Clone, Copy, Debug)]
 pub struct SessionConfig {
     /// A session that is not refreshed for this long ends.
-    pub idle: TimeDelta,
+    pub idle: Days,
     /// A session ends after this long, refreshed or not (OWASP ASVS 7.3.2).
-    pub lifetime: TimeDelta,
+    pub lifetime: Days,
     /// Live sessions of one account; the oldest ends at a sign-in beyond that (OWASP ASVS 7.1.2).
-    pub max_per_account: u32,
+    pub max_per_account: NonZeroU32,
+}
+
+/// A life of at least a day: with none a session would end as it begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Days(NonZeroU16);
+
+impl Days {
+    /// As a length of time.
+    pub fn delta(self) -> TimeDelta {
+        TimeDelta::days(self.0.get().into())
+    }
+
+    fn of(setting: &str, days: u16) -> Result<Self, ConfigError> {
+        let days = NonZeroU16::new(days).ok_or_else(|| ConfigError(format!("{setting}=0: use 1 or more")));
+        days.map(Self)
+    }
 }
 
 /// The refresh cookie.
@@ -215,9 +231,10 @@ impl Config {
                 audience: options.jwt_audience.clone(),
             },
             sessions: SessionConfig {
-                idle: TimeDelta::days(options.session_idle_days.into()),
-                lifetime: TimeDelta::days(options.session_lifetime_days.into()),
-                max_per_account: options.max_sessions_per_account,
+                idle: Days::of("SESSION_IDLE_DAYS", options.session_idle_days)?,
+                lifetime: Days::of("SESSION_LIFETIME_DAYS", options.session_lifetime_days)?,
+                max_per_account: NonZeroU32::new(options.max_sessions_per_account)
+                    .ok_or_else(|| ConfigError("MAX_SESSIONS_PER_ACCOUNT=0: use 1 or more".to_owned()))?,
             },
             cookie: CookieConfig {
                 secure: options.refresh_cookie_secure.unwrap_or(production),

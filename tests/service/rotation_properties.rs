@@ -164,7 +164,7 @@ impl World {
             access_token_ends: access_token_end(&clock, signed_in.session.expires_at),
             clock,
             cache,
-            idle: config.sessions.idle,
+            idle: config.sessions.idle.delta(),
             model: Model::of(&signed_in.session),
             tokens: vec![signed_in.refresh_token],
             replaced: Vec::new(),

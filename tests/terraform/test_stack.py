@@ -1,8 +1,9 @@
 """The life of each profile: made, unchanged, deployed, destroyed."""
 
 import json
+import re
 
-from aws import resources
+from aws import ROOT, resources
 from lives import DOMAIN, digest
 
 
@@ -113,6 +114,14 @@ def test_everything_carries_the_tags_of_the_stack(stack):
         if (item["values"]["tags_all"].get("Project"), item["values"]["tags_all"].get("Environment")) != ("slipway", stack.profile)
     ]
     assert len(items) > 30 and wrong == []
+
+
+def test_the_runbook_has_every_alarm_and_event_and_no_other(durable):
+    alarms = {item["alarm_name"] for item in resources(durable.state, "aws_cloudwatch_metric_alarm").values()}
+    events = {item["name"] for item in resources(durable.state, "aws_cloudwatch_event_rule").values()}
+    there = {name.removeprefix("slipway-durable-") for name in alarms | events}
+    tables = re.findall(r"^\| `([a-z-]+)` \|", (ROOT / "docs/RUNBOOK.md").read_text(), re.MULTILINE)
+    assert sorted(tables) == sorted(there)
 
 
 def test_the_dashboard_and_every_alarm_reach_somebody(stack):

@@ -162,6 +162,7 @@ class ThePod(Specification):
         problem = answer.json
         self.assertEqual((problem["status"], problem["code"]), (status, code), answer)
         self.assertEqual(problem["request_id"], answer.headers["X-Request-Id"])
+        self.assertIsNone(answer.headers["Server"], "whose server it is concerns nobody")
 
     def _assert_no_secret(self, text):
         for secret in [*self.pod.secrets, PASSWORD]:
