@@ -32,7 +32,7 @@ declare -A programs=(
   [deploy]="ensurepip nix-instantiate shellcheck shfmt jq git curl zstd skopeo"
   [rollout]="cc initdb valkey-server nginx nix-instantiate python3"
   [bench]="cc wrk nginx initdb valkey-server nix-instantiate python3"
-  [soak]="cc initdb valkey-server pgbouncer"
+  [soak]="cc initdb valkey-server pgbouncer faketime"
 )
 
 package_of() { # PROGRAM

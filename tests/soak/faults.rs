@@ -42,7 +42,7 @@ impl<D: Dependency> Victim<D> {
             injected.push(Injected {
                 victim: self.name,
                 fault: planned.fault,
-                recovery: self.await_recovery(&client).await,
+                recovery: await_recovery(&format!("{}: ok", self.name), &client).await,
             });
         }
         (self, injected)
@@ -53,7 +53,7 @@ impl<D: Dependency> Victim<D> {
             Fault::Killed => self.dependency.kill(),
             Fault::Stopped | Fault::Stalled => self.dependency.signal("STOP"),
             Fault::Demoted => self.dependency.take_writes(false).await,
-            Fault::Unread => unreachable!("the log is no dependency"),
+            Fault::Unread | Fault::Frozen | Fault::Forgotten | Fault::InstanceKilled => unreachable!("no dependency's"),
             Fault::CutOff => self.proxy.cut(),
             Fault::RepliesCut => self.proxy.cut_replies(),
             Fault::DiskFull => self.dependency.disk().expect("it has one").fill(),
@@ -62,7 +62,7 @@ impl<D: Dependency> Victim<D> {
 
     async fn end(&mut self, fault: Fault) {
         match fault {
-            Fault::Killed | Fault::Unread => {}
+            Fault::Killed | Fault::Unread | Fault::Frozen | Fault::Forgotten | Fault::InstanceKilled => {}
             Fault::Stopped | Fault::Stalled => self.dependency.signal("CONT"),
             Fault::Demoted => self.dependency.take_writes(true).await,
             Fault::CutOff | Fault::RepliesCut => self.proxy.restore(),
@@ -73,20 +73,21 @@ impl<D: Dependency> Victim<D> {
             self.dependency.start().await;
         }
     }
+}
 
-    async fn await_recovery(&self, client: &Client) -> Duration {
-        let started = Instant::now();
-        let healthy = format!("{}: ok", self.name);
-        while started.elapsed() < PATIENCE {
-            let answer = client.try_send(Method::GET, "/ready").await;
-            // The other dependency may be away.
-            if answer.is_ok_and(|answer| answer.status == 200 || answer.text.contains(&healthy)) {
-                return started.elapsed();
-            }
-            sleep(Duration::from_millis(20)).await;
+/// Waits until `client`'s server is ready, or says that at least this is well: something else may be away.
+pub(crate) async fn await_recovery(healthy: &str, client: &Client) -> Duration {
+    let started = Instant::now();
+    let mut last = String::new();
+    while started.elapsed() < PATIENCE {
+        match client.try_send(Method::GET, "/ready").await {
+            Ok(answer) if answer.status == 200 || answer.text.contains(healthy) => return started.elapsed(),
+            Ok(answer) => last = answer.text,
+            Err(error) => last = error.to_string(),
         }
-        panic!("the server did not use the {} again within {PATIENCE:?}", self.name);
+        sleep(Duration::from_millis(20)).await;
     }
+    panic!("no {healthy:?} within {PATIENCE:?} at {}: {last}", client.url());
 }
 
 /// Nobody reads what the server prints, and then somebody does again; it has to go on all the while.

@@ -6,6 +6,10 @@
 //!     ./test --soak           ten minutes with a new seed, which is printed
 //!     ./test --soak SEED      the same faults, and the same wishes of everybody, again
 //!
+//! `SOAK_FLEET=1` has three instances instead of one behind nginx, on one PostgreSQL and one Valkey: each with links of its own,
+//! which fail, and a clock of its own, and each killed now and then. Whichever instance is asked, what one has acknowledged
+//! holds, and an ended session is accepted for five seconds at most.
+//!
 //! `SOAK_MINUTES=2` makes it shorter. A run of half a minute with a fixed seed is among the usual tests.
 
 // A test that unwraps says where it failed; clippy.toml allows that in test functions, this in their helpers.
@@ -20,6 +24,7 @@ mod support;
 
 mod dependencies;
 mod faults;
+mod fleet;
 mod person;
 mod plan;
 mod random;
@@ -35,12 +40,15 @@ use tokio::time::sleep;
 
 use dependencies::{Postgres, Valkey};
 use faults::Victim;
-use person::Person;
-use plan::Plan;
+use fleet::Instance;
+use person::{Person, Service};
+use plan::{FleetPlan, Plan};
 use report::Report;
 use support::{Container, PgBouncer, Proxy, SECRET, Usage, free_port};
 
 const PEOPLE: u64 = 12;
+/// For how long an instance may accept the access token of a session that was ended (README, "How sessions work").
+const SIGN_OUT_BOUND: Duration = Duration::from_secs(5);
 /// After which connections that nobody uses any more are closed: nginx keeps its own to the server for a second here.
 const QUIET: Duration = Duration::from_secs(5);
 /// A pool that has grown may stay so: the server holds ten connections to the database at most.
@@ -54,8 +62,23 @@ async fn half_a_minute_of_faults_loses_nothing_that_was_acknowledged() {
 }
 
 #[tokio::test]
+async fn half_a_minute_of_faults_of_three_instances_loses_nothing_and_lets_nobody_in_again() {
+    soak_fleet(7, Duration::from_secs(30)).await;
+}
+
+#[tokio::test]
 #[ignore = "takes ten minutes: run it with ./test --soak"]
 async fn ten_minutes_of_faults_lose_nothing_that_was_acknowledged() {
+    let (seed, length) = asked_for();
+    if env::var_os("SOAK_FLEET").is_some() {
+        soak_fleet(seed, length).await;
+    } else {
+        soak(seed, length).await;
+    }
+}
+
+/// The seed and the length of a run by hand.
+fn asked_for() -> (u64, Duration) {
     let number = |name| {
         env::var(name)
             .ok()
@@ -63,11 +86,8 @@ async fn ten_minutes_of_faults_lose_nothing_that_was_acknowledged() {
     };
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
     let minutes = number("SOAK_MINUTES").unwrap_or(10);
-    soak(
-        number("SOAK_SEED").unwrap_or(now.as_secs()),
-        Duration::from_secs(60 * minutes),
-    )
-    .await;
+    let seed = number("SOAK_SEED").unwrap_or(now.as_secs());
+    (seed, Duration::from_secs(60 * minutes))
 }
 
 async fn soak(seed: u64, length: Duration) {
@@ -85,12 +105,16 @@ async fn soak(seed: u64, length: Duration) {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
     let container = start_server(address, &database_url, &redis_url).await;
     let server = container.process.pid();
+    let service = Service {
+        urls: vec![format!("http://{address}")],
+        bound: Duration::ZERO,
+    };
     let report = Report::new();
     let watching = tokio::spawn(watch::watch_for_open_transactions(postgres.url(), report.clone()));
 
     // Everything is opened and filled once that is opened and filled only once.
     let warm_up = Instant::now() + Duration::from_secs(5);
-    drop(let_live(&container, 0, seed, warm_up, &Report::new()).await);
+    drop(let_live(&service, 0, seed, warm_up, &Report::new()).await);
     sleep(QUIET).await;
     let before = Usage::of(server);
 
@@ -105,7 +129,7 @@ async fn soak(seed: u64, length: Duration) {
         proxy: to_valkey,
     };
     let (mut people, (_postgres, of_the_database), (_valkey, of_the_cache), of_the_log) = tokio::join!(
-        let_live(&container, PEOPLE, seed, Instant::now() + length, &report),
+        let_live(&service, PEOPLE, seed, Instant::now() + length, &report),
         failing_database.suffer(plan.database, container.client()),
         failing_cache.suffer(plan.cache, container.client()),
         faults::leave_unread(&container.process, plan.log),
@@ -136,6 +160,63 @@ async fn soak(seed: u64, length: Duration) {
     );
 }
 
+/// The same with three instances, to any of which a request may come, with clocks that are ten minutes off, and with faults of
+/// every link and of the instances themselves.
+async fn soak_fleet(seed: u64, length: Duration) {
+    println!("seed {seed}: SOAK_FLEET=1 ./test --soak {seed} does the same again");
+    let (postgres, valkey) = (Postgres::new().await, Valkey::new().await);
+    let (database_url, redis_url) = (postgres.url(), valkey.url());
+    let (instances, links) = fleet::start(&database_url, &redis_url).await;
+    let plan = FleetPlan::new(seed, length, instances.len() as u64);
+    let service = Service {
+        urls: instances.iter().map(Instance::url).collect(),
+        bound: SIGN_OUT_BOUND,
+    };
+    let report = Report::new();
+    let watching = tokio::spawn(watch::watch_for_open_transactions(database_url.clone(), report.clone()));
+    let client = instances[0].client();
+    let failing_database = Victim {
+        name: "database",
+        // Nobody comes through it: links have proxies of their own.
+        proxy: Proxy::before(&database_url).await.0,
+        dependency: postgres,
+    };
+    let failing_cache = Victim {
+        name: "cache",
+        proxy: Proxy::before(&redis_url).await.0,
+        dependency: valkey,
+    };
+    let failing_links = join_all(links.into_iter().zip(plan.links).map(|(link, plan)| link.suffer(plan)));
+    let failing_instances = instances.into_iter().zip(plan.instances);
+    let failing_instances = join_all(failing_instances.map(|(instance, plan)| instance.suffer(plan)));
+    let (mut people, (_postgres, of_the_database), (_valkey, of_the_cache), of_links, instances) = tokio::join!(
+        let_live(&service, PEOPLE, seed, Instant::now() + length, &report),
+        failing_database.suffer(plan.database, client.clone()),
+        failing_cache.suffer(plan.cache, client),
+        failing_links,
+        failing_instances,
+    );
+    let mut injected = [of_the_database, of_the_cache].concat();
+    let (_links, of_links): (Vec<_>, Vec<_>) = of_links.into_iter().unzip();
+    injected.extend(of_links.concat());
+    for (mut instance, of_instance) in instances {
+        instance.kill().await;
+        injected.extend(of_instance);
+    }
+    let another = Instance::afterwards(&database_url, &redis_url);
+    another.client().await_ready().await;
+    let afterwards = Service {
+        urls: vec![another.url()],
+        ..service
+    };
+    people.iter_mut().for_each(|person| person.turn_to(&afterwards));
+    join_all(people.into_iter().map(Person::check_everything)).await;
+    watching.abort();
+    report.print_operations();
+    report::print_faults(&injected);
+    report.assert_no_violation();
+}
+
 /// The server behind nginx, which lets everybody be in a hurry.
 async fn start_server(address: SocketAddr, database_url: &str, redis_url: &str) -> Container {
     let timeouts = format!("import {}/nix/timeouts.nix", env!("CARGO_MANIFEST_DIR"));
@@ -157,9 +238,8 @@ async fn start_server(address: SocketAddr, database_url: &str, redis_url: &str) 
 }
 
 /// Everybody, each in a task of their own, until the deadline. Numbers tell them and their accounts apart.
-async fn let_live(container: &Container, first: u64, seed: u64, deadline: Instant, report: &Report) -> Vec<Person> {
-    let url = format!("http://{}", container.address);
-    let people = (first..first + PEOPLE).map(|number| Person::new(number, seed, &url, report.clone()));
+async fn let_live(service: &Service, first: u64, seed: u64, deadline: Instant, report: &Report) -> Vec<Person> {
+    let people = (first..first + PEOPLE).map(|number| Person::new(number, seed, service.clone(), report.clone()));
     let lives: Vec<_> = people.map(|person| tokio::spawn(person.live(deadline))).collect();
     join_all(lives).await.into_iter().map(Result::unwrap).collect()
 }

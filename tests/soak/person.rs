@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 use slipway::auth::{ACCESS_TOKEN_LIFETIME, GRACE_WINDOW};
 use tokio::time::{sleep, timeout};
 
@@ -23,11 +23,22 @@ const LONGEST_PATIENCE_MICROS: u64 = 20_000;
 /// How long somebody waits before trying again; the demo client asks once a second at most.
 const TRY_AGAIN_AFTER: Duration = Duration::from_millis(300);
 
+/// What is in front of people, and what it has promised.
+#[derive(Clone)]
+pub(crate) struct Service {
+    /// Of the instances, to any of which a request may come.
+    pub(crate) urls: Vec<String>,
+    /// For so long after the end of a session was acknowledged its access token may still be accepted (README, "How sessions
+    /// work"): not at all by an instance that has ended it itself.
+    pub(crate) bound: Duration,
+}
+
 pub(crate) struct Person {
     name: String,
     client: Client,
+    service: Service,
     random: Random,
-    /// Decides which attempts are given up, which differ in number from run to run.
+    /// Decides which attempts are given up, and which instance gets them; they differ in number from run to run.
     patience: Mutex<Random>,
     report: Report,
     registrations: u32,
@@ -61,10 +72,11 @@ struct Told {
 }
 
 impl Person {
-    pub(crate) fn new(number: u64, seed: u64, url: &str, report: Report) -> Self {
+    pub(crate) fn new(number: u64, seed: u64, service: Service, report: Report) -> Self {
         Self {
             name: format!("person{number}"),
-            client: Client::new(url),
+            client: Client::new(&service.urls[0]),
+            service,
             random: Random::new(seed, 100 + number),
             patience: Mutex::new(Random::new(seed, 1000 + number)),
             report,
@@ -97,6 +109,11 @@ impl Person {
             }
         }
         self
+    }
+
+    /// Goes on at another service, which must know everything that this one acknowledged.
+    pub(crate) fn turn_to(&mut self, service: &Service) {
+        self.service = service.clone();
     }
 
     /// Keeps what was acknowledged, and no connection.
@@ -142,7 +159,9 @@ impl Person {
         }
         let body = json!({"username": self.account.username, "password": self.account.password});
         let client = self.client.clone();
-        let told = self.insist("register", || client.try_post("/register", &body)).await;
+        let told = self
+            .insist("register", &client, Method::POST, "/register", Some(&body))
+            .await;
         match told.answer.status {
             201 => self.begin_session(told.answer).await,
             409 if told.in_doubt_since.is_some() => {
@@ -166,7 +185,9 @@ impl Person {
     async fn sign_in(&mut self) {
         let body = json!({"username": self.account.username, "password": self.account.password});
         let client = self.client.clone();
-        let told = self.insist("sign in", || client.try_post("/login", &body)).await;
+        let told = self
+            .insist("sign in", &client, Method::POST, "/login", Some(&body))
+            .await;
         match told.answer.status {
             200 => self.begin_session(told.answer).await,
             _ => self.violation("an acknowledged account was refused", &told.answer),
@@ -195,7 +216,7 @@ impl Person {
         if !self.account.sessions[number].is_live {
             return;
         }
-        let told = self.insist("me", || client.try_send(Method::GET, "/me")).await;
+        let told = self.insist("me", &client, Method::GET, "/me", None).await;
         if told.answer.status != 200 {
             self.account.sessions[number].is_live = false;
             return self.violation("the access token of a live session was refused", &told.answer);
@@ -213,9 +234,7 @@ impl Person {
     /// `in_doubt_since` is when this cookie was sent for the first time without an answer.
     async fn refresh(&mut self, number: usize, in_doubt_since: Option<Instant>) {
         let client = self.account.sessions[number].client.clone();
-        let told = self
-            .insist("refresh", || client.try_send(Method::POST, "/refresh"))
-            .await;
+        let told = self.insist("refresh", &client, Method::POST, "/refresh", None).await;
         let in_doubt_since = in_doubt_since.or(told.in_doubt_since);
         if told.answer.status == 200 {
             return self.account.sessions[number].keep(told.answer);
@@ -236,7 +255,8 @@ impl Person {
         let started = Instant::now();
         let tabs = self.random.between(2, 7);
         let client = self.account.sessions[0].client.clone();
-        let answers = join_all((0..tabs).map(|_| client.try_send(Method::POST, "/refresh"))).await;
+        let tabs: Vec<Client> = (0..tabs).map(|_| client.at(&self.some_instance())).collect();
+        let answers = join_all(tabs.iter().map(|tab| tab.try_send(Method::POST, "/refresh"))).await;
         let mut is_answered = false;
         for answer in answers {
             match answer {
@@ -258,9 +278,7 @@ impl Person {
 
     async fn sign_out(&mut self) {
         let client = self.account.sessions[0].client.clone();
-        let told = self
-            .insist("sign out", || client.try_send(Method::POST, "/logout"))
-            .await;
+        let told = self.insist("sign out", &client, Method::POST, "/logout", None).await;
         match told.answer.status {
             200 => self.ended(0).await,
             _ => self.violation("a session could not be ended", &told.answer),
@@ -276,7 +294,7 @@ impl Person {
         let client = self.account.sessions[0].client.clone();
         let path = format!("/sessions/{}", self.account.sessions[number].id);
         let told = self
-            .insist("end another session", || client.try_send(Method::DELETE, &path))
+            .insist("end another session", &client, Method::DELETE, &path, None)
             .await;
         match (told.answer.status, told.in_doubt_since) {
             (200, _) | (404, Some(_)) => self.ended(number).await,
@@ -287,7 +305,7 @@ impl Person {
     async fn sign_out_everywhere(&mut self) {
         let client = self.account.sessions[0].client.clone();
         let told = self
-            .insist("sign out everywhere", || client.try_send(Method::POST, "/logout-all"))
+            .insist("sign out everywhere", &client, Method::POST, "/logout-all", None)
             .await;
         match (told.answer.status, told.in_doubt_since) {
             (200, _) | (401, Some(_)) => {
@@ -305,7 +323,7 @@ impl Person {
         let body = json!({"current_password": self.account.password, "new_password": new});
         let client = self.account.sessions[0].client.clone();
         let told = self
-            .insist("change password", || client.try_post("/password", &body))
+            .insist("change password", &client, Method::POST, "/password", Some(&body))
             .await;
         match (told.answer.status, told.in_doubt_since) {
             (200, _) => {
@@ -331,7 +349,7 @@ impl Person {
     async fn list_sessions(&mut self) {
         let client = self.account.sessions[0].client.clone();
         let told = self
-            .insist("list sessions", || client.try_send(Method::GET, "/sessions"))
+            .insist("list sessions", &client, Method::GET, "/sessions", None)
             .await;
         if told.answer.status != 200 {
             return self.violation("the sessions were not told", &told.answer);
@@ -353,23 +371,42 @@ impl Person {
         self.check_that_it_has_ended(number).await;
     }
 
+    /// The refresh token is refused at once, by whichever instance, and the access token within the bound: an answer to what was
+    /// sent later must be 401, however busy the machine is.
     async fn check_that_it_has_ended(&self, number: usize) {
+        let acknowledged = Instant::now();
         let client = self.account.sessions[number].client.clone();
-        for (method, path) in [(Method::GET, "/me"), (Method::POST, "/refresh")] {
-            let told = self
-                .insist("use an ended session", || client.try_send(method.clone(), path))
-                .await;
-            if told.answer.status != 401 {
-                self.violation(&format!("{path} accepted an ended session"), &told.answer);
+        for (method, path) in [(Method::POST, "/refresh"), (Method::GET, "/me")] {
+            loop {
+                let sent = Instant::now();
+                let told = self
+                    .insist("use an ended session", &client, method.clone(), path, None)
+                    .await;
+                if told.answer.status == 401 {
+                    break;
+                }
+                if path == "/refresh" || sent.duration_since(acknowledged) > self.service.bound {
+                    self.violation(&format!("{path} accepted an ended session"), &told.answer);
+                    break;
+                }
+                sleep(TRY_AGAIN_AFTER).await;
             }
         }
     }
 
-    /// Repeats an operation until an answer tells what came of it.
-    async fn insist<F>(&self, operation: &'static str, attempt: impl Fn() -> F) -> Told
-    where
-        F: Future<Output = Result<Answer, reqwest::Error>>,
-    {
+    /// Repeats an operation, at whichever instance, until an answer tells what came of it.
+    async fn insist(
+        &self,
+        operation: &'static str,
+        client: &Client,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Told {
+        let attempt = || {
+            let (client, method) = (client.at(&self.some_instance()), method.clone());
+            async move { client.try_request(method, path, body).await }
+        };
         let mut in_doubt_since = None;
         loop {
             let started = Instant::now();
@@ -398,6 +435,13 @@ impl Person {
             in_doubt_since.get_or_insert(started);
             sleep(TRY_AGAIN_AFTER).await;
         }
+    }
+
+    /// The URL of an instance.
+    fn some_instance(&self) -> String {
+        let mut random = self.patience.lock().unwrap();
+        let urls = &self.service.urls;
+        urls[random.index(urls.len())].clone()
     }
 
     /// How long the client of the next attempt waits before it hangs up, if it does.

@@ -24,6 +24,13 @@ pub(crate) enum Fault {
     Demoted,
     /// Nobody reads the log, so that its pipe fills up.
     Unread,
+    /// Of a link: its connections stay, and nothing comes through.
+    Frozen,
+    /// Of a link: its connections carry nothing any more, ever, and new ones are good, as after a fail-over whose old server
+    /// has vanished.
+    Forgotten,
+    /// Of an instance: SIGKILL; started again at the end.
+    InstanceKilled,
 }
 
 const OF_THE_DATABASE: &[Fault] = &[
@@ -37,6 +44,11 @@ const OF_THE_DATABASE: &[Fault] = &[
 ];
 /// Valkey writes nothing to disk.
 const OF_THE_CACHE: &[Fault] = &[Fault::Killed, Fault::Stopped, Fault::CutOff, Fault::RepliesCut];
+/// What befalls the database itself, and with it every instance.
+const OF_THE_DATABASE_ALONE: &[Fault] = &[Fault::Killed, Fault::Stopped, Fault::Stalled, Fault::Demoted];
+const OF_THE_CACHE_ALONE: &[Fault] = &[Fault::Killed, Fault::Stopped];
+const OF_A_LINK: &[Fault] = &[Fault::CutOff, Fault::RepliesCut, Fault::Frozen, Fault::Forgotten];
+const OF_AN_INSTANCE: &[Fault] = &[Fault::InstanceKilled];
 const OF_THE_LOG: &[Fault] = &[Fault::Unread];
 /// A second longer than a request's deadline.
 const STALL: Duration = Duration::from_secs(11);
@@ -60,20 +72,51 @@ pub(crate) struct Plan {
     pub(crate) pooled: Option<PoolMode>,
 }
 
+/// The faults of three instances and of what they share, each of which befalls one of them more seldom, since there are so
+/// many.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct FleetPlan {
+    pub(crate) database: Vec<Planned>,
+    pub(crate) cache: Vec<Planned>,
+    pub(crate) links: Vec<Vec<Planned>>,
+    pub(crate) instances: Vec<Vec<Planned>>,
+}
+
+impl FleetPlan {
+    /// Faults for about that long.
+    pub(crate) fn new(seed: u64, length: Duration, instances: u64) -> Self {
+        let plan = |part, kinds, pause| planned(&mut Random::new(seed, part), kinds, length, pause);
+        Self {
+            database: plan(1, OF_THE_DATABASE_ALONE, (5_000, 15_000)),
+            cache: plan(2, OF_THE_CACHE_ALONE, (3_000, 10_000)),
+            links: (0..2 * instances)
+                .map(|link| plan(10 + link, OF_A_LINK, (4_000, 16_000)))
+                .collect(),
+            instances: (0..instances)
+                .map(|instance| plan(50 + instance, OF_AN_INSTANCE, (8_000, 25_000)))
+                .collect(),
+        }
+    }
+}
+
+/// Milliseconds from the end of a fault to the next one of the same victim: at least, and less than.
+type Pause = (u64, u64);
+const SHORT: Pause = (1_000, 5_000);
+
 impl Plan {
     /// Faults for about that long.
     pub(crate) fn new(seed: u64, length: Duration) -> Self {
         Self {
-            database: planned(&mut Random::new(seed, 1), OF_THE_DATABASE, length),
-            cache: planned(&mut Random::new(seed, 2), OF_THE_CACHE, length),
-            log: planned(&mut Random::new(seed, 3), OF_THE_LOG, length),
+            database: planned(&mut Random::new(seed, 1), OF_THE_DATABASE, length, SHORT),
+            cache: planned(&mut Random::new(seed, 2), OF_THE_CACHE, length, SHORT),
+            log: planned(&mut Random::new(seed, 3), OF_THE_LOG, length, SHORT),
             pooled: [None, Some(PoolMode::Session), Some(PoolMode::Transaction)][(seed % 3) as usize],
         }
     }
 }
 
 /// Each kind once before any comes again, so that a short run has all of them, too.
-fn planned(random: &mut Random, kinds: &[Fault], length: Duration) -> Vec<Planned> {
+fn planned(random: &mut Random, kinds: &[Fault], length: Duration, pause: Pause) -> Vec<Planned> {
     let mut plan = Vec::new();
     let mut end = Duration::ZERO;
     let mut deck = Vec::new();
@@ -85,7 +128,7 @@ fn planned(random: &mut Random, kinds: &[Fault], length: Duration) -> Vec<Planne
         let fault = deck.pop().unwrap();
         let planned = Planned {
             fault,
-            after: Duration::from_millis(random.between(1_000, 5_000)),
+            after: Duration::from_millis(random.between(pause.0, pause.1)),
             lasts: match fault {
                 Fault::Stalled => STALL,
                 _ => Duration::from_millis(random.between(300, 6_000)),
@@ -104,6 +147,7 @@ fn a_seed_decides_the_plan() {
     let length = Duration::from_secs(600);
     assert_eq!(Plan::new(7, length), Plan::new(7, length));
     assert_ne!(Plan::new(7, length), Plan::new(8, length));
+    assert_eq!(FleetPlan::new(7, length, 3), FleetPlan::new(7, length, 3));
     let plan = Plan::new(7, length);
     for kind in OF_THE_DATABASE {
         let count = plan.database.iter().filter(|planned| planned.fault == *kind).count();

@@ -14,6 +14,8 @@ command=$(basename "$0" .sh)
 . "$lib/project.sh"
 # shellcheck source=lib/preflight.sh
 . "$lib/preflight.sh"
+# shellcheck source=lib/account.sh
+. "$lib/account.sh"
 # shellcheck source=lib/images.sh
 . "$lib/images.sh"
 # shellcheck source=lib/registry.sh

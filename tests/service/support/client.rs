@@ -153,12 +153,23 @@ impl Client {
 
     /// With a body, if there is one.
     pub(crate) async fn send_json(&self, method: Method, path: &str, body: Option<&Value>) -> Answer {
+        self.try_request(method, path, body).await.unwrap()
+    }
+
+    /// With a body, if there is one; an error is a connection that failed.
+    #[allow(dead_code)] // for the soak
+    pub(crate) async fn try_request(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Answer, reqwest::Error> {
         let request = self.request(method, path);
         let request = match body {
             Some(body) => request.json(body),
             None => request,
         };
-        Self::answer(request).await.unwrap()
+        Self::answer(request).await
     }
 
     /// An error is a connection that failed.
@@ -178,6 +189,18 @@ impl Client {
     /// An error is a connection that failed.
     pub(crate) async fn try_send(&self, method: Method, path: &str) -> Result<Answer, reqwest::Error> {
         Self::answer(self.request(method, path)).await
+    }
+
+    /// Waits until the server answers anything.
+    #[allow(dead_code)] // for the soak
+    pub(crate) async fn await_answer(&self) {
+        for _ in 0..600 {
+            if self.try_send(Method::GET, "/health").await.is_ok() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("nobody answers at {} within 30 s", self.url);
     }
 
     /// Waits until `GET /ready` answers 200.
