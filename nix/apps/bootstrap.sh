@@ -64,6 +64,13 @@ settle_github() {
   [ -n "$github" ] || github=none
 }
 
+settle_github_ids() {
+  [ "$github" != none ] && [ -z "$github_ids" ] || return 0
+  github_ids=$(github_ids_of "$github")
+  [ -n "$github_ids" ] || problem "GitHub does not tell who $github is" \
+    "say --github-ids OWNER_ID/REPOSITORY_ID, which are: gh api repos/$github --jq '\"\\(.owner.id)/\\(.id)\"'"
+}
+
 settle_environments() {
   local file
   [ -z "$environments" ] || return 0

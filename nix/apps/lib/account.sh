@@ -1,15 +1,12 @@
 # shellcheck shell=bash
 # What bootstrap asks of GitHub and of AWS beside Terraform.
 
-# Without them no workflow of a repository that is newer than July 2026 could take its role.
-settle_github_ids() {
+# OWNER_ID/REPOSITORY_ID, by which GitHub calls a repository that is newer than July 2026; nothing when it does not tell.
+github_ids_of() { # OWNER/NAME
   local answer
-  [ "$github" != none ] && [ -z "$github_ids" ] || return 0
-  answer=$(curl --fail --silent --max-time 20 "${GITHUB_API_URL:-https://api.github.com}/repos/$github" ||
-    gh api "repos/$github" 2>/dev/null) || answer='{}'
-  github_ids=$(jq -r 'if .id then "\(.owner.id)/\(.id)" else "" end' <<<"$answer")
-  [ -n "$github_ids" ] || problem "GitHub does not tell who $github is" \
-    "say --github-ids OWNER_ID/REPOSITORY_ID, which are: gh api repos/$github --jq '\"\\(.owner.id)/\\(.id)\"'"
+  answer=$(curl --fail --silent --max-time 20 "${GITHUB_API_URL:-https://api.github.com}/repos/$1" ||
+    gh api "repos/$1" 2>/dev/null) || answer='{}'
+  jq -r 'if .id then "\(.owner.id)/\(.id)" else "" end' <<<"$answer"
 }
 
 # AWS makes these when a service is first used, which RDS then fails once for; and a deploy role need not be able to.
