@@ -62,6 +62,8 @@ struct Session {
     id: String,
     has_token_since: Instant,
     is_live: bool,
+    /// When its end was acknowledged.
+    ended_at: Option<Instant>,
 }
 
 /// An answer that tells what came of an operation.
@@ -97,7 +99,8 @@ impl Person {
             }
             match self.random.between(0, 100) {
                 0..8 => self.register().await,
-                8..40 => self.look(0).await,
+                8..28 => self.look(0).await,
+                28..40 => self.use_an_ended_session().await,
                 40..58 => self.refresh(0, None).await,
                 58..68 => self.restore_tabs().await,
                 68..76 => self.sign_in().await,
@@ -202,6 +205,7 @@ impl Person {
             id: String::new(),
             has_token_since: Instant::now(),
             is_live: true,
+            ended_at: None,
         });
         self.look(self.account.sessions.len() - 1).await;
     }
@@ -368,14 +372,30 @@ impl Person {
     /// The end of a session was acknowledged: from now on nothing of it is accepted.
     async fn ended(&mut self, number: usize) {
         self.account.sessions[number].is_live = false;
+        self.account.sessions[number].ended_at = Some(Instant::now());
         self.check_that_it_has_ended(number).await;
+    }
+
+    /// One whose end was acknowledged so long ago that every instance has to refuse it, at whichever is asked.
+    async fn use_an_ended_session(&mut self) {
+        let bound = self.service.bound;
+        let is_over = |session: &Session| session.ended_at.is_some_and(|ended| ended.elapsed() > bound);
+        let sessions = self.account.sessions.iter().enumerate();
+        let over: Vec<usize> = sessions
+            .filter(|(_, session)| is_over(session))
+            .map(|(number, _)| number)
+            .collect();
+        if !over.is_empty() {
+            let number = over[self.random.index(over.len())];
+            self.check_that_it_has_ended(number).await;
+        }
     }
 
     /// The refresh token is refused at once, by whichever instance, and the access token within the bound: an answer to what was
     /// sent later must be 401, however busy the machine is.
     async fn check_that_it_has_ended(&self, number: usize) {
-        let acknowledged = Instant::now();
-        let client = self.account.sessions[number].client.clone();
+        let session = &self.account.sessions[number];
+        let (client, acknowledged) = (session.client.clone(), session.ended_at.unwrap_or_else(Instant::now));
         for (method, path) in [(Method::POST, "/refresh"), (Method::GET, "/me")] {
             loop {
                 let sent = Instant::now();
