@@ -127,7 +127,9 @@ in
     limit_conn_zone $client_network zone=connections:1m;
     # An IPv6 /48 holds 65,536 networks and is given to one customer for the asking: all of it gets ten times as much
     # (WIDE_FACTOR in src/auth/rate_limit.rs).
-    limit_req_zone $credentials_site zone=credentials-of-sites:1m rate=${toString (10 * credentialsPerSecond)}r/s;
+    limit_req_zone $credentials_site zone=credentials-of-sites:1m rate=${
+      toString (10 * credentialsPerSecond)
+    }r/s;
     limit_conn_zone $client_site zone=connections-of-sites:1m;
     limit_req zone=credentials-of-sites burst=${toString (10 * credentialsBurst)} nodelay;
     limit_conn connections-of-sites ${toString (10 * connectionsPerAddress)};
