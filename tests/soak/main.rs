@@ -199,6 +199,8 @@ async fn soak_fleet(seed: u64, length: Duration) {
     let mut injected = [of_the_database, of_the_cache].concat();
     let (_links, of_links): (Vec<_>, Vec<_>) = of_links.into_iter().unzip();
     injected.extend(of_links.concat());
+    sleep(SIGN_OUT_BOUND).await;
+    join_all(people.iter().map(Person::check_that_all_instances_know)).await;
     for (mut instance, of_instance) in instances {
         instance.kill().await;
         injected.extend(of_instance);

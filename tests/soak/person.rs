@@ -129,6 +129,30 @@ impl Person {
         }
     }
 
+    /// Every session that has ended is refused by every instance, not only by the one that ended it.
+    pub(crate) async fn check_that_all_instances_know(&self) {
+        let accounts = self.earlier.iter().chain([&self.account]);
+        let ended = accounts
+            .flat_map(|account| &account.sessions)
+            .filter(|session| !session.is_live);
+        for session in ended {
+            for url in &self.service.urls {
+                let one = Service {
+                    urls: vec![url.clone()],
+                    ..self.service.clone()
+                };
+                let told = self
+                    .insist_at(&one, "use an ended session", &session.client, Method::GET, "/me", None)
+                    .await;
+                if told.answer.status != 401 {
+                    let since = session.ended_at.map(|ended| ended.elapsed());
+                    let rule = format!("{url} does not know of a session that ended {since:?} ago");
+                    self.violation(&rule, &told.answer);
+                }
+            }
+        }
+    }
+
     /// Looks whether everything is as it was acknowledged.
     pub(crate) async fn check_everything(mut self) {
         let current = std::mem::take(&mut self.account);
@@ -259,7 +283,9 @@ impl Person {
         let started = Instant::now();
         let tabs = self.random.between(2, 7);
         let client = self.account.sessions[0].client.clone();
-        let tabs: Vec<Client> = (0..tabs).map(|_| client.at(&self.some_instance())).collect();
+        let tabs: Vec<Client> = (0..tabs)
+            .map(|_| client.at(&self.some_instance(&self.service)))
+            .collect();
         let answers = join_all(tabs.iter().map(|tab| tab.try_send(Method::POST, "/refresh"))).await;
         let mut is_answered = false;
         for answer in answers {
@@ -423,8 +449,21 @@ impl Person {
         path: &str,
         body: Option<&Value>,
     ) -> Told {
+        self.insist_at(&self.service, operation, client, method, path, body)
+            .await
+    }
+
+    async fn insist_at(
+        &self,
+        service: &Service,
+        operation: &'static str,
+        client: &Client,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Told {
         let attempt = || {
-            let (client, method) = (client.at(&self.some_instance()), method.clone());
+            let (client, method) = (client.at(&self.some_instance(service)), method.clone());
             async move { client.try_request(method, path, body).await }
         };
         let mut in_doubt_since = None;
@@ -458,9 +497,9 @@ impl Person {
     }
 
     /// The URL of an instance.
-    fn some_instance(&self) -> String {
+    fn some_instance(&self, service: &Service) -> String {
         let mut random = self.patience.lock().unwrap();
-        let urls = &self.service.urls;
+        let urls = &service.urls;
         urls[random.index(urls.len())].clone()
     }
 
