@@ -22,7 +22,7 @@ use slipway::{api, console};
 use crate::commands::healthcheck::{self, HealthcheckOptions};
 use crate::commands::import::ImportOptions;
 use crate::commands::user::UserOptions;
-use crate::commands::{import, migrate, user};
+use crate::commands::{import, migrate, privacy, user};
 
 /// musl's own allocator takes a lock for every allocation and is a third slower in the whole.
 #[cfg(target_env = "musl")]
@@ -70,7 +70,17 @@ enum Command {
 fn main() -> ExitCode {
     let command = config::parse::<Cli>(env::args_os()).command;
     let command = command.unwrap_or_else(|| Command::Serve(Box::new(settings_of_the_environment())));
-    let result = match command {
+    let may_be_looked_into = matches!(
+        command,
+        // Profilers and debuggers look into a server that runs by itself.
+        Command::Serve(_) | Command::Openapi | Command::ExecTiedToParent { .. }
+    );
+    let hidden = if may_be_looked_into {
+        Ok(())
+    } else {
+        privacy::hide_from_others_of_this_user()
+    };
+    let result = hidden.and_then(|()| match command {
         Command::Serve(options) => run(&options, Stdout, async |logs| serve(&options, logs).await),
         Command::Container(options) => run(&options.server, Stdout, async |logs| {
             container::run(&options, logs).await
@@ -87,7 +97,7 @@ fn main() -> ExitCode {
         Command::Openapi => print("the document", &api::openapi_json()),
         Command::Healthcheck(options) => healthcheck::run(&options),
         Command::ExecTiedToParent { command } => Err(container::exec_tied_to_parent(&command)),
-    };
+    });
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -3,4 +3,5 @@
 pub(crate) mod healthcheck;
 pub(crate) mod import;
 pub(crate) mod migrate;
+pub(crate) mod privacy;
 pub(crate) mod user;

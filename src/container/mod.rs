@@ -57,7 +57,6 @@ pub struct ContainerOptions {
 pub async fn run(options: &ContainerOptions, logs: &LogOutput) -> Result<(), ConfigError> {
     let signals = Signals::catch();
     let mut signals = signals.map_err(|error| ConfigError(format!("cannot catch signals: {error}")))?;
-    hide_from_others_of_this_user()?;
     let runtime_dir = RuntimeDir::open(&options.runtime_dir)?;
     let config = Config::from_options(&behind_nginx(&options.server, &runtime_dir)?)?;
     runtime_dir.furnish(&options.nginx_config, &config.trusted_proxies, &config.allowed_origins)?;
@@ -90,15 +89,6 @@ pub async fn run(options: &ContainerOptions, logs: &LogOutput) -> Result<(), Con
         result = shut_down(app, nginx) => result,
         signal = signals.next() => Err(ConfigError(format!("stopped at once by a second signal ({signal})"))),
     }
-}
-
-/// nginx is the same user, and whoever has broken into it must not read our environment and memory: of a process that is not
-/// dumpable only root reads `/proc/PID/environ` and `/proc/PID/mem` (prctl(2), PR_SET_DUMPABLE).
-fn hide_from_others_of_this_user() -> Result<(), ConfigError> {
-    #[cfg(target_os = "linux")]
-    rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
-        .map_err(|error| ConfigError(format!("the secrets cannot be hidden from nginx: {error}")))?;
-    Ok(())
 }
 
 async fn shut_down(app: App, mut nginx: Nginx) -> Result<(), ConfigError> {
