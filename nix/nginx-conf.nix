@@ -37,6 +37,9 @@ let
   seconds = name: "${toString timeouts.${name}}s";
   statuses = builtins.attrNames problems;
 
+  # nginx takes no higher limit.
+  connectionsPerSite = if connectionsPerAddress < 6553 then 10 * connectionsPerAddress else 65535;
+
   # Rows of a map from the status to a member of its problem, or to nothing.
   rows =
     member:
@@ -132,7 +135,7 @@ in
     }r/s;
     limit_conn_zone $client_site zone=connections-of-sites:1m;
     limit_req zone=credentials-of-sites burst=${toString (10 * credentialsBurst)} nodelay;
-    limit_conn connections-of-sites ${toString (10 * connectionsPerAddress)};
+    limit_conn connections-of-sites ${toString connectionsPerSite};
     limit_req zone=credentials burst=${toString credentialsBurst} nodelay;
     limit_req zone=refreshes burst=${toString refreshesBurst} nodelay;
     limit_conn connections ${toString connectionsPerAddress};
