@@ -110,7 +110,11 @@ async fn soak(seed: u64, length: Duration) {
         bound: Duration::ZERO,
     };
     let report = Report::new();
-    let watching = tokio::spawn(watch::watch_for_open_transactions(postgres.url(), report.clone()));
+    let watching = tokio::spawn(watch::watch_for_open_transactions(
+        postgres.url(),
+        watch::LONGEST_PAUSE,
+        report.clone(),
+    ));
 
     // Everything is opened and filled once that is opened and filled only once.
     let warm_up = Instant::now() + Duration::from_secs(5);
@@ -173,7 +177,11 @@ async fn soak_fleet(seed: u64, length: Duration) {
         bound: SIGN_OUT_BOUND,
     };
     let report = Report::new();
-    let watching = tokio::spawn(watch::watch_for_open_transactions(database_url.clone(), report.clone()));
+    let watching = tokio::spawn(watch::watch_for_open_transactions(
+        database_url.clone(),
+        watch::LONGEST_PAUSE_ON_A_VANISHED_LINK,
+        report.clone(),
+    ));
     let client = instances[0].client();
     let failing_database = Victim {
         name: "database",

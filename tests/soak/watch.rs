@@ -9,7 +9,10 @@ use tokio::time::{sleep, timeout};
 use crate::report::Report;
 
 /// No transaction of the server lies idle for that long: it has a statement under way, or it ends.
-const LONGEST_PAUSE: Duration = Duration::from_secs(4);
+pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(4);
+/// The same where a link can vanish without a word to either end: the database ends the transaction by itself after 12 s
+/// (idle_in_transaction_session_timeout, src/store/pool/postgres.rs), and is asked twice a second.
+pub(crate) const LONGEST_PAUSE_ON_A_VANISHED_LINK: Duration = Duration::from_secs(14);
 
 /// Connections that are in a transaction and do nothing in it, each with the moment since when.
 const IDLE_IN_TRANSACTION: &str = "SELECT pid || ' since ' || state_change || ', after ' || query FROM pg_stat_activity \
@@ -17,7 +20,7 @@ const IDLE_IN_TRANSACTION: &str = "SELECT pid || ' since ' || state_change || ',
 
 /// Reports each connection that is left in a transaction (R31: whatever is done on it afterwards is never committed).
 /// Runs until it is dropped.
-pub(crate) async fn watch_for_open_transactions(database_url: String, report: Report) {
+pub(crate) async fn watch_for_open_transactions(database_url: String, longest: Duration, report: Report) {
     let mut seen = HashMap::<String, Instant>::new();
     let mut db = None;
     loop {
@@ -30,7 +33,7 @@ pub(crate) async fn watch_for_open_transactions(database_url: String, report: Re
         seen.retain(|connection, _| now.contains(connection));
         for connection in now {
             let since = *seen.entry(connection.clone()).or_insert_with(Instant::now);
-            if since.elapsed() > LONGEST_PAUSE {
+            if since.elapsed() > longest {
                 report.broken(&format!("a connection was left in a transaction: {connection}"));
                 seen.clear();
             }
