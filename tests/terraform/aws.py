@@ -8,6 +8,7 @@ import subprocess
 import threading
 import time
 import zipfile
+from collections import OrderedDict
 from pathlib import Path
 
 # What moto does otherwise, and reads when it is imported: wait a minute for a certificate, and never start a task.
@@ -20,6 +21,8 @@ from werkzeug.serving import make_server
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
 REGION = "eu-west-2"
+# Many more than a client has under way at once.
+REMEMBERED_ANSWERS = 1000
 
 def clean_environment() -> dict[str, str]:
     """The caller's, without what points Terraform at a real account or changes what it does."""
@@ -30,12 +33,29 @@ def clean_environment() -> dict[str, str]:
 
 def one_at_a_time(application):
     """moto keeps everything in dictionaries of one process, without locks. Of many requests at the same moment one was now and
-    then done and not answered, so that Terraform asked once more and was told that what it makes exists."""
+    then done and not answered, so that Terraform asked once more and was told that what it makes exists.
+
+    An answer can still be lost on the way on a busy machine, and a client then tries again by itself: such an attempt gets
+    the first one's answer, or what was deleted would be reported as unknown. AWS' clients give all attempts of one call the
+    same `amz-sdk-invocation-id` (aws-sdk-go-v2, aws/middleware; botocore, handlers). What failed is tried again for real."""
     lock = threading.Lock()
+    answered: OrderedDict[str, tuple] = OrderedDict()
 
     def answer(environ, start_response):
+        call = environ.get("HTTP_AMZ_SDK_INVOCATION_ID")
         with lock:
-            return [b"".join(application(environ, start_response))]
+            if call not in answered:
+                started = []
+                body = b"".join(application(environ, lambda *arguments: started.append(arguments)))
+                if call is None or not started[0][0].startswith("2"):
+                    start_response(*started[0])
+                    return [body]
+                answered[call] = (*started[0], body)
+                if len(answered) > REMEMBERED_ANSWERS:
+                    answered.popitem(last=False)
+            *started, body = answered[call]
+        start_response(*started)
+        return [body]
 
     return answer
 
@@ -43,10 +63,11 @@ def one_at_a_time(application):
 class FakeAws:
     """Lives in this process and ends with it."""
 
-    def __init__(self) -> None:
+    def __init__(self, network=lambda application: application) -> None:
+        """Everything goes through `network`, which may lose it."""
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
-        self.server = make_server("127.0.0.1", 0, one_at_a_time(DomainDispatcherApplication(create_backend_app)), threaded=True,
-                                  request_handler=MotoRequestHandler)
+        application = network(one_at_a_time(DomainDispatcherApplication(create_backend_app)))
+        self.server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=MotoRequestHandler)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         # The name localhost would make S3 ask for bucket.localhost, which does not resolve.
         self.url = f"http://127.0.0.1:{self.server.server_port}"
