@@ -84,14 +84,14 @@ async fn migrate_in_one_transaction(db: &DatabaseConnection, are_sessions_shared
 
 /// Whether every migration that this version knows was applied. Others may have been, too.
 async fn is_up_to_date(db: &impl ConnectionTrait) -> Result<bool, StoreError> {
-    // Asked first, because a SELECT that fails is an error in PostgreSQL's log on each first start.
+    // In this order: another instance may migrate between the two questions, and commits all tables at once. Whoever sees
+    // one of them sees TABLE afterwards. And not by a SELECT, which would be an error in PostgreSQL's log at each first start.
+    let table_in_the_way = first_table_of(db, ["users", "sessions"]).await?;
     if !has_table(db, TABLE).await? {
-        for table in ["users", "sessions"] {
-            if has_table(db, table).await? {
-                return Err(StoreError::AnotherService(table));
-            }
-        }
-        return Ok(false);
+        return match table_in_the_way {
+            Some(table) => Err(StoreError::AnotherService(table)),
+            None => Ok(false),
+        };
     }
     let versions = Statement::from_string(db.get_database_backend(), format!("SELECT version FROM {TABLE}"));
     let rows = db.query_all_raw(versions).await?;
@@ -100,6 +100,18 @@ async fn is_up_to_date(db: &impl ConnectionTrait) -> Result<bool, StoreError> {
     Ok(Migrator::migrations()
         .iter()
         .all(|migration| applied.contains(migration.name())))
+}
+
+async fn first_table_of(
+    db: &impl ConnectionTrait,
+    tables: [&'static str; 2],
+) -> Result<Option<&'static str>, StoreError> {
+    for table in tables {
+        if has_table(db, table).await? {
+            return Ok(Some(table));
+        }
+    }
+    Ok(None)
 }
 
 async fn has_table(db: &impl ConnectionTrait, table: &'static str) -> Result<bool, StoreError> {
@@ -112,4 +124,86 @@ async fn has_table(db: &impl ConnectionTrait, table: &'static str) -> Result<boo
         .query_one_raw(Statement::from_string(backend, query))
         .await?
         .is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+    use sea_orm::prelude::async_trait::async_trait;
+    use sea_orm::{ConnectOptions, Database, ExecResult, QueryResult};
+
+    use super::*;
+
+    /// A connection to an empty database, which another instance migrates after so many queries.
+    struct MigratedMeanwhile {
+        db: DatabaseConnection,
+        queries_before: AtomicU32,
+    }
+
+    impl MigratedMeanwhile {
+        async fn after(queries: u32) -> Self {
+            let mut in_memory = ConnectOptions::new("sqlite::memory:");
+            in_memory.max_connections(1);
+            Self {
+                db: Database::connect(in_memory).await.unwrap(),
+                queries_before: AtomicU32::new(queries),
+            }
+        }
+
+        async fn count_query(&self) {
+            match self.queries_before.load(Relaxed) {
+                0 => Migrator::up(&self.db, None).await.unwrap(),
+                more => self.queries_before.store(more - 1, Relaxed),
+            }
+        }
+    }
+
+    #[async_trait]
+    impl ConnectionTrait for MigratedMeanwhile {
+        fn get_database_backend(&self) -> DbBackend {
+            self.db.get_database_backend()
+        }
+
+        async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+            self.db.execute_raw(statement).await
+        }
+
+        async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+            self.db.execute_unprepared(sql).await
+        }
+
+        async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+            self.count_query().await;
+            self.db.query_one_raw(statement).await
+        }
+
+        async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+            self.count_query().await;
+            self.db.query_all_raw(statement).await
+        }
+    }
+
+    #[tokio::test]
+    async fn tables_that_another_instance_makes_meanwhile_are_not_those_of_another_service() {
+        for queries in 0..5 {
+            let db = MigratedMeanwhile::after(queries).await;
+            assert!(is_up_to_date(&db).await.is_ok(), "migrated after {queries} queries");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_table_that_was_there_before_is_in_the_way() {
+        let never = MigratedMeanwhile::after(u32::MAX).await;
+        assert!(!is_up_to_date(&never).await.unwrap());
+        never
+            .execute_unprepared("CREATE TABLE sessions (id INT)")
+            .await
+            .unwrap();
+        let refused = is_up_to_date(&never).await;
+        assert!(
+            matches!(refused, Err(StoreError::AnotherService("sessions"))),
+            "{refused:?}"
+        );
+    }
 }
