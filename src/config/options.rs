@@ -18,7 +18,7 @@ pub struct Options {
 
     /// What production otherwise refuses to start with, separated by commas: `weak-hashes` (below OWASP's minimum),
     /// `no-limits` (passwords can be guessed), `plain-origins` (pages of http:// call the API), `any-proxy` (clients choose
-    /// their address). For tests and measurements
+    /// their address), `weak-secret` (a JWT_SECRET of few characters or of one word). For tests and measurements
     #[arg(
         long,
         env = "ACCEPT_RISKS",

@@ -93,12 +93,25 @@ fn production_starts_with_a_risk_only_where_it_is_accepted_by_name() {
         ),
         ("--trusted-proxies=10.0.0.0/8,0.0.0.0/0", "0.0.0.0/0", "any-proxy"),
         ("--trusted-proxies=::/0", "::/0", "any-proxy"),
+        (
+            "--jwt-secret-previous=passwordpasswordpasswordpassword",
+            "JWT_SECRET_PREVIOUS",
+            "weak-secret",
+        ),
+        (
+            "--metrics-token=0101010101010101010101010101010101",
+            "METRICS_TOKEN",
+            "weak-secret",
+        ),
     ] {
         let refused = production(&[risky]).unwrap_err();
         assert!(refused.contains(named), "{refused}");
         assert!(refused.ends_with(&format!("or set ACCEPT_RISKS={risk})")), "{refused}");
         assert_eq!(
-            production(&[risky, "--accept-risks=any-proxy,weak-hashes,no-limits,plain-origins"]),
+            production(&[
+                risky,
+                "--accept-risks=any-proxy,weak-hashes,no-limits,plain-origins,weak-secret"
+            ]),
             Ok(())
         );
         assert!(
