@@ -24,24 +24,33 @@ impl Username {
 
     /// The name by which the account is found: two names that differ only in case are the same account.
     pub fn key(&self) -> String {
-        self.0.to_ascii_lowercase()
+        key(&self.0)
     }
 }
 
 /// The key of what somebody typed as a name at sign-in; `None` for what no account has. An account that was imported from
 /// another service may have a name with other characters than a [`Username`].
 pub(super) fn username_key(typed: &str) -> Option<String> {
-    let name = typed.trim_matches(|c: char| c.is_ascii_whitespace());
-    let is_name = (1..=Username::MAX_LENGTH).contains(&name.chars().count()) && !name.contains(char::is_control);
-    is_name.then(|| name.nfc().collect::<String>().to_lowercase())
+    let name = without_blanks(typed);
+    let length = name.chars().count();
+    let is_name = (Username::MIN_LENGTH..=Username::MAX_LENGTH).contains(&length) && !name.contains(char::is_control);
+    is_name.then(|| key(name))
+}
+
+fn key(name: &str) -> String {
+    name.nfc().collect::<String>().to_lowercase()
+}
+
+/// The blanks of ASCII and no others: JSON Schema and Rust disagree on what else is one.
+fn without_blanks(text: &str) -> &str {
+    text.trim_matches(|c: char| c.is_ascii_whitespace())
 }
 
 impl TryFrom<String> for Username {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        // The blanks of ASCII and no others: JSON Schema and Rust disagree on what else is one.
-        let name = text.trim_matches(|c: char| c.is_ascii_whitespace());
+        let name = without_blanks(&text);
         let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '+' | '@');
         if (Self::MIN_LENGTH..=Self::MAX_LENGTH).contains(&name.len()) && name.chars().all(allowed) {
             Ok(Self(name.to_owned()))

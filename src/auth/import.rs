@@ -6,6 +6,7 @@ use uuid::{Builder, Uuid};
 
 use super::AuthError;
 use super::credentials::username_key;
+use super::password::is_verifiable;
 use crate::store::{Imported, OtherAccount, OtherService, Store, user};
 
 /// Accounts that are read and written at a time.
@@ -91,10 +92,4 @@ fn id_of(number: i64) -> Uuid {
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&hash.as_ref()[..16]);
     Builder::from_custom_bytes(bytes).into_uuid()
-}
-
-fn is_verifiable(hash: &str) -> bool {
-    ["$2a$", "$2b$", "$2y$", "$argon2"]
-        .iter()
-        .any(|kind| hash.starts_with(kind))
 }

@@ -170,6 +170,11 @@ fn is_password(argon2id: &Argon2id, password: &str, hash: &PasswordHash) -> Resu
     }
 }
 
+/// Whether a password can be compared with it.
+pub(super) fn is_verifiable(stored: &str) -> bool {
+    is_bcrypt(stored) || verifiable(stored).is_some()
+}
+
 /// Whether it is a hash of bcrypt, as services have it that were moved here (`$2a$`, `$2b$`, `$2y$`), and not one that takes
 /// minutes to compare.
 fn is_bcrypt(stored: &str) -> bool {
