@@ -41,8 +41,6 @@ const DEVICE_COOKIE: Names = Names {
     secure: "__Host-device",
     plain: "device",
 };
-/// The security scheme of access tokens.
-const BEARER: &str = "bearer";
 /// Browsers keep no cookie for longer (RFC 6265bis, section 5.5).
 const DEVICE_COOKIE_DAYS: i64 = 400;
 
@@ -153,88 +151,69 @@ async fn identify(request: &Request, body: &mut RequestBody) -> Result<Identity>
     Ok(identity)
 }
 
-fn register_bearer(registry: &mut Registry) {
-    registry.create_security_scheme(
-        BEARER,
-        MetaSecurityScheme {
-            description: Some("The access token of `POST /login`, `POST /register` or `POST /refresh`."),
-            scheme: Some("bearer"),
-            bearer_format: Some("JWT"),
-            ..scheme("http")
-        },
-    );
+async fn identity(request: &Request, body: &mut RequestBody) -> Result<Identity> {
+    let identity = identify(request, body).await?;
+    if identity.must_change_password() {
+        return Err(password_change_required().into());
+    }
+    Ok(identity)
 }
 
-/// An operation with this argument is protected, in the document and in fact: nothing else documents it as such.
-impl<'a> ApiExtractor<'a> for Identity {
-    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
-    type ParamType = ();
-    type ParamRawType = ();
-
-    fn register(registry: &mut Registry) {
-        register_bearer(registry);
-    }
-
-    fn security_schemes() -> Vec<&'static str> {
-        vec![BEARER]
-    }
-
-    async fn from_request(request: &'a Request, body: &mut RequestBody, _: ExtractParamOptions<()>) -> Result<Self> {
-        let identity = identify(request, body).await?;
-        if identity.must_change_password() {
-            return Err(password_change_required().into());
-        }
-        Ok(identity)
-    }
+async fn identity_of_any_password(request: &Request, body: &mut RequestBody) -> Result<IdentityOfAnyPassword> {
+    identify(request, body).await.map(IdentityOfAnyPassword)
 }
 
-impl<'a> ApiExtractor<'a> for IdentityOfAnyPassword {
-    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
-    type ParamType = ();
-    type ParamRawType = ();
-
-    fn register(registry: &mut Registry) {
-        register_bearer(registry);
+async fn metrics_reader(request: &Request, body: &mut RequestBody) -> Result<MetricsReader> {
+    let token = bearer_token(request).unwrap_or_default();
+    // Hashes are compared, so that the time tells nothing about the token.
+    let hash = |text: &str| digest::digest(&digest::SHA256, text.as_bytes()).as_ref().to_vec();
+    let metrics_token = state(request)?.metrics_token.as_ref();
+    if metrics_token.is_some_and(|expected| hash(expected.expose()) == hash(&token)) {
+        return Ok(MetricsReader::Scraper);
     }
-
-    fn security_schemes() -> Vec<&'static str> {
-        vec![BEARER]
-    }
-
-    async fn from_request(request: &'a Request, body: &mut RequestBody, _: ExtractParamOptions<()>) -> Result<Self> {
-        identify(request, body).await.map(Self)
-    }
+    identity(request, body).await.map(|_| MetricsReader::Person)
 }
 
-impl<'a> ApiExtractor<'a> for MetricsReader {
-    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
-    type ParamType = ();
-    type ParamRawType = ();
+/// Makes what a function reads from the bearer token an argument of operations. An operation with such an argument is
+/// protected, in the document and in fact: nothing else documents it as such.
+macro_rules! read_from_bearer_token {
+    ($($reader:ty = $read:ident),+ $(,)?) => {
+        $(impl<'a> ApiExtractor<'a> for $reader {
+            const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
+            type ParamType = ();
+            type ParamRawType = ();
 
-    fn register(registry: &mut Registry) {
-        register_bearer(registry);
-    }
+            fn register(registry: &mut Registry) {
+                registry.create_security_scheme(
+                    "bearer",
+                    MetaSecurityScheme {
+                        description: Some("The access token of `POST /login`, `POST /register` or `POST /refresh`."),
+                        scheme: Some("bearer"),
+                        bearer_format: Some("JWT"),
+                        ..scheme("http")
+                    },
+                );
+            }
 
-    fn security_schemes() -> Vec<&'static str> {
-        vec![BEARER]
-    }
+            fn security_schemes() -> Vec<&'static str> {
+                vec!["bearer"]
+            }
 
-    async fn from_request(
-        request: &'a Request,
-        body: &mut RequestBody,
-        options: ExtractParamOptions<()>,
-    ) -> Result<Self> {
-        let token = bearer_token(request).unwrap_or_default();
-        // Hashes are compared, so that the time tells nothing about the token.
-        let hash = |text: &str| digest::digest(&digest::SHA256, text.as_bytes()).as_ref().to_vec();
-        let metrics_token = state(request)?.metrics_token.as_ref();
-        let is_scraper = metrics_token.is_some_and(|expected| hash(expected.expose()) == hash(&token));
-        if is_scraper {
-            return Ok(Self::Scraper);
-        }
-        <Identity as ApiExtractor>::from_request(request, body, options).await?;
-        Ok(Self::Person)
-    }
+            async fn from_request(
+                request: &'a Request,
+                body: &mut RequestBody,
+                _: ExtractParamOptions<()>,
+            ) -> Result<Self> {
+                $read(request, body).await
+            }
+        })+
+    };
+}
+
+read_from_bearer_token! {
+    Identity = identity,
+    IdentityOfAnyPassword = identity_of_any_password,
+    MetricsReader = metrics_reader,
 }
 
 impl<'a> ApiExtractor<'a> for RefreshCookie {
