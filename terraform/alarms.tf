@@ -54,7 +54,7 @@ locals {
   target_dimensions  = merge(local.alb_dimensions, { TargetGroup = aws_lb_target_group.app.arn_suffix })
   service_dimensions = { ClusterName = aws_ecs_cluster.this.name, ServiceName = aws_ecs_service.app.name }
 
-  # Over the threshold for `minutes` minutes of as many: short peaks wake nobody.
+  # Over the threshold for `minutes` minutes of as many, unless `comparison` says otherwise: short peaks wake nobody.
   alarms = merge({
     server-errors = {
       says      = "The app answered more than five requests a minute with 5xx"
@@ -70,6 +70,13 @@ locals {
       says      = "A task fails its health check"
       namespace = "AWS/ApplicationELB", metric = "UnHealthyHostCount", statistic = "Maximum"
       threshold = 0, minutes = 3, dimensions = local.target_dimensions
+    }
+    # Nobody is there to serve, which the metric before does not show: a target that is gone is none. No data is an outage as well.
+    # While a service with one writer is replaced there is nobody for a minute or two.
+    no-healthy-target = {
+      says      = "No task answers: look at the service's events (status) and at the logs"
+      namespace = "AWS/ApplicationELB", metric = "HealthyHostCount", statistic = "Maximum"
+      threshold = 1, minutes = 5, dimensions = local.target_dimensions, comparison = "LessThanThreshold", missing = "breaching"
     }
     slow = {
       says      = "One request in a hundred takes longer than a second"
@@ -110,29 +117,11 @@ resource "aws_cloudwatch_metric_alarm" "this" {
   dimensions          = each.value.dimensions
   statistic           = startswith(each.value.statistic, "p") ? null : each.value.statistic
   extended_statistic  = startswith(each.value.statistic, "p") ? each.value.statistic : null
-  comparison_operator = "GreaterThanThreshold"
+  comparison_operator = try(each.value.comparison, "GreaterThanThreshold")
   threshold           = each.value.threshold
   period              = 60
   evaluation_periods  = each.value.minutes
-  treat_missing_data  = "notBreaching" # no requests is no error
-  alarm_actions       = [aws_sns_topic.alarms.arn]
-  ok_actions          = [aws_sns_topic.alarms.arn]
-}
-
-# Nobody is there to serve, which the metric of unhealthy targets does not show: a target that is gone is none. No data is an
-# outage as well. While a service with one writer is replaced there is nobody for a minute or two.
-resource "aws_cloudwatch_metric_alarm" "no_healthy_target" {
-  alarm_name          = "${local.full_name}-no-healthy-target"
-  alarm_description   = "No task answers: look at the service's events (status) and at the logs"
-  namespace           = "AWS/ApplicationELB"
-  metric_name         = "HealthyHostCount"
-  dimensions          = local.target_dimensions
-  statistic           = "Maximum"
-  comparison_operator = "LessThanThreshold"
-  threshold           = 1
-  period              = 60
-  evaluation_periods  = 5
-  treat_missing_data  = "breaching"
+  treat_missing_data  = try(each.value.missing, "notBreaching") # no requests is no error
   alarm_actions       = [aws_sns_topic.alarms.arn]
   ok_actions          = [aws_sns_topic.alarms.arn]
 }

@@ -8,7 +8,7 @@ locals {
       widgets = [
         { type = "alarm", properties = {
           title  = "Alarms"
-          alarms = concat([for alarm in aws_cloudwatch_metric_alarm.this : alarm.arn], [aws_cloudwatch_metric_alarm.no_healthy_target.arn], aws_cloudwatch_metric_alarm.database_storage[*].arn)
+          alarms = concat([for alarm in aws_cloudwatch_metric_alarm.this : alarm.arn], aws_cloudwatch_metric_alarm.database_storage[*].arn)
         } },
       ]
     },

@@ -99,7 +99,7 @@ variable "route53_zone_id" {
     error_message = "route53_zone_id is set and domain is not: set the domain whose records the zone shall hold, or remove route53_zone_id."
   }
   validation {
-    condition     = var.route53_zone_id != null || length(split(".", coalesce(var.domain, "an.example.com"))) > 2
+    condition     = var.route53_zone_id != null || !local.is_apex
     error_message = "domain ${coalesce(var.domain, "-")} is the top of its zone, where DNS allows no CNAME (RFC 1034): take a name below it, such as api.${coalesce(var.domain, "-")}, or set route53_zone_id, whose zone has another way."
   }
 }
