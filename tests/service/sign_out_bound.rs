@@ -7,9 +7,7 @@ use futures_util::future::join_all;
 use sea_orm::ConnectionTrait;
 use tokio::time::{Instant, sleep};
 
-use crate::support::{
-    Client, PASSWORD, Proxy, SECRET, ServerProcess, Storage, TestServer, Valkey, any_program, fresh_database,
-};
+use crate::support::{Client, PASSWORD, Proxy, SECRET, ServerProcess, Storage, TestServer, Valkey, fresh_database};
 
 /// What README promises.
 const BOUND: Duration = Duration::from_secs(5);
@@ -180,8 +178,7 @@ struct Skewed {
 impl Skewed {
     async fn start() -> Self {
         let (valkey, database) = (Valkey::start(&[]).await, fresh_database().await);
-        let faketime = any_program(&["faketime"]);
-        let (faketime, redis) = (faketime.to_str().unwrap(), valkey.url());
+        let redis = valkey.url();
         let settings = [
             ("DATABASE_URL", database.as_str()),
             ("REDIS_URL", &redis),
@@ -189,12 +186,10 @@ impl Skewed {
             ("LISTEN", "127.0.0.1:0"),
             ("METRICS_LISTEN", "127.0.0.1:0"),
             ("ARGON2_MEMORY_KIB", "64"),
-            // The time that passes is the same for all.
-            ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
         ];
         let processes = ["-600s", "+0s", "+600s"]
             .iter()
-            .map(|skew| ServerProcess::run_by(&[faketime, "-f", skew], &[], &settings))
+            .map(|skew| ServerProcess::run_with_clock(skew, &settings))
             .collect();
         Self { valkey, processes }
     }

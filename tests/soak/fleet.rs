@@ -1,6 +1,5 @@
 //! Three instances on one PostgreSQL and one Valkey, each with links of its own and a clock of its own, any of which fails.
 
-use std::fs;
 use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
@@ -49,7 +48,6 @@ pub(crate) async fn start(database_url: &str, redis_url: &str) -> (Vec<Instance>
 
 impl Instance {
     fn start(skew: &'static str, port: u16, database_url: String, redis_url: String) -> Self {
-        let libfaketime = libfaketime();
         let listen = format!("127.0.0.1:{port}");
         let settings = [
             ("DATABASE_URL", database_url.as_str()),
@@ -62,13 +60,8 @@ impl Instance {
             ("RATE_LIMIT_PER_ACCOUNT", "0"),
             // One that is started while the database is away waits for it.
             ("DATABASE_PATIENCE_SECONDS", "60"),
-            // Not by the program faketime, which would stay between us and the server that is to be killed.
-            ("LD_PRELOAD", &libfaketime),
-            ("FAKETIME", skew),
-            // The time that passes is the same for all.
-            ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
         ];
-        let process = ServerProcess::run(&[], &settings);
+        let process = ServerProcess::run_with_clock(skew, &settings);
         Self {
             process,
             skew,
@@ -114,15 +107,6 @@ impl Instance {
         self.process.signal("KILL");
         self.process.exit(Duration::from_secs(10)).await;
     }
-}
-
-/// Where Debian and Ubuntu keep it, by the machine's architecture.
-fn libfaketime() -> String {
-    let folders = fs::read_dir("/usr/lib").unwrap().flatten();
-    let mut found = folders.map(|folder| folder.path().join("faketime/libfaketime.so.1"));
-    let found = found.find(|library| library.is_file());
-    let found = found.expect("libfaketime is not installed: run ./test, which installs it");
-    found.to_str().unwrap().to_owned()
 }
 
 impl Link {

@@ -1,6 +1,8 @@
 //! The server as a process of its own: for start, signals, logs and exit codes.
 
 use std::collections::VecDeque;
+use std::fs;
+use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -56,6 +58,20 @@ impl ServerProcess {
     /// The same, started by another program with its arguments.
     pub(crate) fn run_by(starter: &[&str], arguments: &[&str], settings: &[(&str, &str)]) -> Self {
         Self::run_into(piped(), starter, arguments, settings)
+    }
+
+    /// The server on a machine whose clock is off by `skew`, such as `-600s`; the time that passes is the same for all. By
+    /// the library itself: the program `faketime` would stay between us and the server, and it does not start when a process
+    /// that was killed has had its id before.
+    pub(crate) fn run_with_clock(skew: &str, settings: &[(&str, &str)]) -> Self {
+        remove_what_killed_clocks_left();
+        let library = libfaketime();
+        let clock = [
+            ("LD_PRELOAD", library.as_str()),
+            ("FAKETIME", skew),
+            ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
+        ];
+        Self::run(&[], &[settings, &clock].concat())
     }
 
     /// The same with standard output and standard error of the test's choice; those that are piped are read.
@@ -198,4 +214,27 @@ pub(crate) fn free_port() -> u16 {
         .local_addr()
         .unwrap()
         .port()
+}
+
+/// Where Debian and Ubuntu keep it, by the machine's architecture.
+fn libfaketime() -> String {
+    let folders = fs::read_dir("/usr/lib").unwrap().flatten();
+    let mut found = folders.map(|folder| folder.path().join("faketime/libfaketime.so.1"));
+    let found = found.find(|library| library.is_file());
+    let found = found.expect("libfaketime is not installed: run ./test, which installs it");
+    found.to_str().unwrap().to_owned()
+}
+
+/// The library keeps a semaphore and a page of shared memory by the process's id, and a process that is killed leaves both.
+fn remove_what_killed_clocks_left() {
+    for file in fs::read_dir("/dev/shm").into_iter().flatten().flatten() {
+        let name = file.file_name().into_string().unwrap_or_default();
+        let id = name
+            .strip_prefix("sem.faketime_sem_")
+            .or_else(|| name.strip_prefix("faketime_shm_"));
+        if id.is_some_and(|id| !Path::new("/proc").join(id).exists()) {
+            // Another test may have removed it in the meantime.
+            let _ = fs::remove_file(file.path());
+        }
+    }
 }
