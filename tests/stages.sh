@@ -70,12 +70,14 @@ on_machine() { # PROGRAM
 # What a stage does not read, as git pathspecs: what passed is not run again while nothing else changed. Documents are read
 # by the stages that quote them.
 ignored_by() { # STAGE
-  local documents=':!*.md :!LICENSE' infrastructure=':!terraform :!tests/terraform :!tests/deploy :!.github'
+  local documents=':!*.md :!LICENSE' readmes=':!README.md :!*/README.md :!CHANGELOG.md :!CONTRIBUTING.md :!LICENSE'
+  local infrastructure=':!terraform :!tests/terraform :!tests/deploy :!.github'
   local of_the_service=':!web :!tests/service :!tests/soak :!tests/browser :!tests/schemathesis :!fuzz'
   case $1 in
     format) echo "$documents $infrastructure :!nix :!web :!bench" ;;
     lint) echo "$documents $infrastructure :!nix :!bench :!tests/browser :!tests/schemathesis :!tests/rollout :!tests/images :!tests/nix" ;;
-    rust | soak) echo "$documents $infrastructure :!bench :!tests/browser :!tests/schemathesis :!tests/rollout :!tests/images :!tests/nix" ;;
+    # Their tests hold the server to docs/.
+    rust | soak) echo "$readmes $infrastructure :!bench :!tests/browser :!tests/schemathesis :!tests/rollout :!tests/images :!tests/nix" ;;
     valkey) echo "$documents $infrastructure :!bench :!src :!web :!tests/service :!tests/browser" ;;
     import | schemathesis | rollout) echo "$documents $infrastructure :!bench :!tests/service :!tests/soak :!tests/images :!tests/nix" ;;
     # It compiles what web/README.md shows.

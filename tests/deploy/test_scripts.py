@@ -60,8 +60,8 @@ def test_no_secret_is_an_argument():
     assert "--password-stdin" in text and not re.search(r"--password[ =](?!-stdin)|--creds|get-login-password\)", text)
 
 
-def test_the_readme_takes_a_reader_from_an_empty_account_to_a_url_in_under_15_lines():
-    section = (ROOT / "README.md").read_text().split("\n## Deploy\n", 1)[1].split("\n## ")[0]
+def test_the_document_takes_a_reader_from_an_empty_account_to_a_url_in_under_15_lines():
+    section = (ROOT / "docs/DEPLOY.md").read_text().split("\n## Deploy\n", 1)[1].split("\n## ")[0]
     until_url = section[: section.index("That is the whole way")]
     assert len([line for line in until_url.splitlines() if line.strip()]) < 15
     for command in COMMANDS:

@@ -1,11 +1,12 @@
 //! Metrics in the format that a scraper asks for.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
 use reqwest::Method;
 
-use crate::support::{Client, PASSWORD, Storage, TestServer, program};
+use crate::support::{Client, PASSWORD, Storage, TestServer, documented, program};
 
 /// What Prometheus 2.42 sends.
 const PROMETHEUS: &str = "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,\
@@ -91,6 +92,31 @@ async fn an_account_gets_totals_and_the_text_takes_the_metrics_token() {
         401,
         "nobody gets it unless it is set"
     );
+}
+
+#[tokio::test]
+async fn the_table_of_metrics_names_all_that_there_are_and_no_other() {
+    let (server, _) = busy_server().await;
+    let text = server.scrape("text/plain").await.text;
+    let served = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
+    let served: BTreeSet<_> = served.collect();
+    let documented = documented("Metrics");
+    let missing: Vec<_> = served.difference(&documented).collect();
+    assert_eq!(missing, Vec::<&&str>::new(), "in docs/OPERATE.md");
+    // The first two have labels alone, and are served when there is something to count; the third one is that of a process
+    // with a log of its own (logs.rs reads it).
+    let elsewhere = BTreeSet::from([
+        "background_task_panics_total",
+        "cache_errors_total",
+        "log_lines_dropped_total",
+    ]);
+    let gone: Vec<_> = documented
+        .difference(&served)
+        .filter(|name| !elsewhere.contains(*name))
+        .collect();
+    assert_eq!(gone, Vec::<&&str>::new(), "docs/OPERATE.md names what is not served");
 }
 
 /// Both say the same: every sample of the one is in the other, with the same labels.

@@ -1,13 +1,14 @@
 //! Logs and metrics.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use serde_json::Value;
 
-use crate::support::{PASSWORD, ServerProcess, Storage, TestServer, fresh_database, redis_url};
+use crate::support::{PASSWORD, ServerProcess, Storage, TestServer, documented, fresh_database, redis_url};
 
-/// R18
+/// R18, and that docs/OPERATE.md names every field.
 #[tokio::test]
 async fn every_log_line_is_json_with_the_request_id_and_no_line_holds_a_secret() {
     let (database, redis) = (fresh_database().await, redis_url());
@@ -100,6 +101,17 @@ async fn every_log_line_is_json_with_the_request_id_and_no_line_holds_a_secret()
     auth("login", "invalid_credentials");
     auth("password", "success");
     auth("logout", "success");
+
+    let ours = lines.iter().filter(|line| {
+        let target = line["target"].as_str().unwrap();
+        ["slipway::access", "slipway::auth"].contains(&target)
+    });
+    let mut fields: BTreeSet<&str> = ours
+        .flat_map(|line| line.as_object().unwrap().keys().map(String::as_str))
+        .collect();
+    // nginx's own lines are in the tests of the container.
+    fields.insert("path");
+    assert_eq!(fields, documented("Logs"), "the table in docs/OPERATE.md");
 }
 
 /// Lines of requests that are answered together go out in one piece.

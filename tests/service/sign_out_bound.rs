@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::support::{Client, PASSWORD, Proxy, SECRET, ServerProcess, Storage, TestServer, Valkey, fresh_database};
 
-/// What README promises.
+/// What docs/SESSIONS.md promises.
 const BOUND: Duration = Duration::from_secs(5);
 /// For a machine that is busy with other tests: what is sent within the bound may still be accepted, however late.
 const PATIENCE: Duration = Duration::from_secs(120);

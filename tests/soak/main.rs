@@ -47,7 +47,7 @@ use report::Report;
 use support::{Container, PgBouncer, Proxy, SECRET, Usage, free_port};
 
 const PEOPLE: u64 = 12;
-/// For how long an instance may accept the access token of a session that was ended (README, "How sessions work").
+/// For how long an instance may accept the access token of a session that was ended (docs/SESSIONS.md).
 const SIGN_OUT_BOUND: Duration = Duration::from_secs(5);
 /// After which connections that nobody uses any more are closed: nginx keeps its own to the server for a second here.
 const QUIET: Duration = Duration::from_secs(5);

@@ -28,8 +28,8 @@ const TRY_AGAIN_AFTER: Duration = Duration::from_millis(300);
 pub(crate) struct Service {
     /// Of the instances, to any of which a request may come.
     pub(crate) urls: Vec<String>,
-    /// For so long after the end of a session was acknowledged its access token may still be accepted (README, "How sessions
-    /// work"): not at all by an instance that has ended it itself.
+    /// For so long after the end of a session was acknowledged its access token may still be accepted
+    /// (docs/SESSIONS.md): not at all by an instance that has ended it itself.
     pub(crate) bound: Duration,
 }
 

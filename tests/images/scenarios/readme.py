@@ -1,4 +1,4 @@
-"""The commands of README.md that look into the images and run them."""
+"""The commands of docs/DEPLOY.md that look into the images and run them."""
 
 import os
 import subprocess
@@ -6,8 +6,8 @@ import tempfile
 
 from specification import Specification
 
-README = os.path.join(os.path.dirname(__file__), "../../../README.md")
-# What `nix build` names its results in README.md.
+DEPLOY = os.path.join(os.path.dirname(__file__), "../../../docs/DEPLOY.md")
+# What `nix build` names its results there.
 RESULTS = {"result": "app", "result-1": "valkey", "result-2": "postgres"}
 
 # There is no network to publish a port to here; the request is sent from inside the pod's instead.
@@ -21,10 +21,10 @@ infra_process() {
 """
 
 
-class TheReadme(Specification):
-    """Its commands, as they stand there."""
+class TheDocumentedCommands(Specification):
+    """As they stand in docs/DEPLOY.md."""
 
-    def its_commands_run_the_images(self):
+    def run_the_images(self):
         with tempfile.TemporaryDirectory() as folder:
             for name, part in RESULTS.items():
                 os.symlink(self.images.of(part, self.images.native).path, f"{folder}/{name}")
@@ -48,7 +48,7 @@ class TheReadme(Specification):
 
 def _commands():
     """The indented block that begins by looking into an image."""
-    with open(README, encoding="utf-8") as file:
+    with open(DEPLOY, encoding="utf-8") as file:
         text = file.read()
     block = text[text.index("    skopeo inspect") :]
     return block[: block.index("\n\n")] + "\n"

@@ -3,6 +3,7 @@
 
 mod client;
 mod container;
+mod documents;
 mod pgbouncer;
 mod postgres;
 mod process;
@@ -15,6 +16,7 @@ mod valkey;
 
 pub(crate) use client::{Answer, Client, PASSWORD};
 pub(crate) use container::{Container, any_program, evaluate, program, read_answer, render};
+pub(crate) use documents::documented;
 pub(crate) use pgbouncer::{PgBouncer, PoolMode};
 pub(crate) use postgres::Postgres;
 pub(crate) use process::{ServerProcess, children_of, free_port, piped, send_signal};
