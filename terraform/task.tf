@@ -56,7 +56,8 @@ locals {
     dependsOn = [for name in keys(local.sidecars) : { containerName = name, condition = name == "postgres" ? "START" : "HEALTHY" }]
 
     environment = [for name, value in {
-      SLIPWAY_ENV     = "production"
+      SLIPWAY_ENV = "production"
+
       REDIS_URL       = local.redis_url
       TRUSTED_PROXIES = join(",", local.trusted_proxies)
       ALLOWED_ORIGINS = join(",", var.allowed_origins)

@@ -3,7 +3,7 @@
 # https://docs.github.com/en/actions/security-for-github-actions/security-hardening-your-deployments
 
 locals {
-  github_host         = "token.actions.githubusercontent.com"
+  github_host = "token.actions.githubusercontent.com"
   # How GitHub calls the repository: with the ids that nobody else can get, in those that were made, renamed or moved since 15 July
   # 2026, and by its names alone in older ones, until their owner chooses otherwise. The same workflow sends the one or the other.
   # https://github.blog/changelog/2026-04-23-immutable-subject-claims-for-github-actions-oidc-tokens
@@ -13,7 +13,7 @@ locals {
     var.github_ids == null ? "" : "${local.github_names[0]}@${try(var.github_ids.owner, "")}/${local.github_names[1]}@${try(var.github_ids.repository, "")}",
   ])
   github_environments = var.github_repository == null ? toset([]) : setunion(var.environments, ["plan"])
-  plan_environment = contains(var.environments, "staging") ? "staging" : sort(var.environments)[0]
+  plan_environment    = contains(var.environments, "staging") ? "staging" : sort(var.environments)[0]
   github_provider_arn = one(concat(
     aws_iam_openid_connect_provider.github[*].arn, data.aws_iam_openid_connect_provider.github[*].arn,
   ))

@@ -19,8 +19,10 @@ def settings() -> dict[str, str]:
     return dict(re.findall(r'^variable "(\w+)" \{\n(.*?)^\}', text, re.MULTILINE | re.DOTALL))
 
 
-def test_every_file_is_formatted():
-    result = Terraform(ROOT / "terraform", FOLDER / "formatted", clean_environment()).run("fmt", "-check", "-recursive", "-diff", accept=(0, 3))
+@pytest.mark.parametrize("folder", ["terraform", "terraform/bootstrap"])
+def test_every_file_is_formatted(folder):
+    copy = Terraform(ROOT / folder, FOLDER / f"formatted-{folder.replace('/', '-')}", clean_environment())
+    result = copy.run("fmt", "-check", "-recursive", "-diff", accept=(0, 3))
     assert result.returncode == 0, result.stdout
 
 
