@@ -6,7 +6,7 @@
 # side, since one of them compiles and the other mostly waits. Those that measure how long something takes run alone, last.
 core_compile=(format lint rust readme)
 core_wait=(workflows valkey stack import schemathesis browser)
-all_compile=(nix images)
+all_compile=(template nix images)
 all_wait=(dependencies terraform deploy)
 all_alone=(rollout bench)
 # These start the program that `rust` has built; without it they would build it themselves, at the same time.
@@ -26,6 +26,7 @@ declare -A programs=(
   [import]="cc ensurepip initdb valkey-server"
   [schemathesis]="cc ensurepip initdb valkey-server psql"
   [browser]="cc npm initdb valkey-server"
+  [template]="cc git python3"
   [nix]="cc nix-instantiate clang ld.lld llvm-ar make patchelf python3 git curl"
   [images]="cc nix-instantiate clang ld.lld llvm-ar make patchelf python3 git curl podman runc catatonit skopeo qemu-aarch64-static"
   [terraform]="ensurepip nix-instantiate"
@@ -126,6 +127,7 @@ stage_valkey() { tests/valkey; }
 stage_stack() { tests/terraform/run --without-lives; }
 stage_import() { tests/import/run; }
 stage_schemathesis() { tests/schemathesis/run; }
+stage_template() { tests/template; }
 stage_nix() { tests/nix/run; }
 stage_images() { tests/images/run; }
 stage_terraform() { tests/terraform/run; }
