@@ -34,6 +34,12 @@ impl Report {
         self.lines.lock().unwrap().operations.entry(operation).or_default().0 += 1;
     }
 
+    /// How many were done, of all kinds.
+    pub(crate) fn operations(&self) -> u64 {
+        let lines = self.lines.lock().unwrap();
+        lines.operations.values().map(|(done, _)| done).sum()
+    }
+
     pub(crate) fn tried_again(&self, operation: &'static str) {
         self.lines.lock().unwrap().operations.entry(operation).or_default().1 += 1;
     }
