@@ -40,6 +40,7 @@ class Stories:
         self.account = self.pool.submit(stories.account, self.world)
         self.production = self.pool.submit(self.afterwards, stories.production)
         self.staging = self.pool.submit(self.afterwards, stories.staging)
+        self.durable = self.pool.submit(self.afterwards, stories.durable)
 
     def afterwards(self, story):
         self.account.result()
@@ -77,6 +78,11 @@ def production(stories):
 @pytest.fixture(scope="session")
 def staging(stories):
     return stories.staging.result()
+
+
+@pytest.fixture(scope="session")
+def durable(stories):
+    return stories.durable.result()
 
 
 def pytest_terminal_summary(terminalreporter) -> None:

@@ -27,6 +27,8 @@ class Service:
         self.steps = iter(())
         self.desired = 1
         self.next_rollouts: list[str] = []
+        self.next_exit_codes: list[int] = []
+        self.runs: list[dict] = []
 
     # What happens to it
 
@@ -44,6 +46,18 @@ class Service:
             self.stop(task, "Scaling activity initiated by deployment")
         while len(self.running()) < desired:
             self.start(definition)
+
+    def run(self, definition: str, asked: dict) -> dict:
+        """A task that ends by itself as soon as somebody looks."""
+        task = self.start(definition)
+        self.tasks.remove(task)  # it is not one of the service's
+        exit_code = self.next_exit_codes.pop(0) if self.next_exit_codes else 0
+        self.runs.append({"task": task, "asked": asked, "deployments": [item["taskDefinition"] for item in self.deployments]})
+        if exit_code:
+            self.front.write_log(self.name, task["taskArn"].split("/")[-1], ["slipway: DATABASE_URL could not be migrated (deadlock)"])
+        began = task | {"lastStatus": "PROVISIONING"}
+        self.stop(task, "Essential container in task exited", exit_code)
+        return began
 
     def step(self) -> None:
         next(self.steps, None)
@@ -156,6 +170,10 @@ class Service:
         }
 
 
+class Refused(Exception):
+    """What AWS answers with status 400."""
+
+
 class Server(ThreadingHTTPServer):
     # Terraform connects ten times at once; Python's default is 5.
     request_queue_size = 128
@@ -216,13 +234,26 @@ class Front:
                 answer["services"][index] = service.described(item)
         return answer
 
+    def RunTask(self, asked: dict, answer: dict, by_cli: bool) -> dict:
+        """A task that belongs to no service. Of what AWS refuses, what a caller can get wrong here.
+        https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html"""
+        service = self.service(asked["cluster"].split("/")[-1])
+        definition = asked["taskDefinition"]
+        if not asked.get("networkConfiguration", {}).get("awsvpcConfiguration", {}).get("subnets"):
+            raise Refused("InvalidParameterException", "Network Configuration must be provided when networkMode 'awsvpc' is specified.")
+        for override in asked.get("overrides", {}).get("containerOverrides", []):
+            if override["name"] not in self.images_of(definition):
+                raise Refused("InvalidParameterException", "Override for container named %s is not a container in the TaskDefinition." % override["name"])
+        return {"tasks": [service.run(definition, asked)], "failures": []}
+
     def ListTasks(self, asked: dict, _, __) -> dict:
         service = self.service(asked["serviceName"].split("/")[-1])
         status = asked.get("desiredStatus", "RUNNING")
         return {"taskArns": [task["taskArn"] for task in service.tasks if task["desiredStatus"] == status]}
 
     def DescribeTasks(self, asked: dict, _, __) -> dict:
-        return {"tasks": [task for item in self.services.values() for task in item.tasks if task["taskArn"] in asked["tasks"]], "failures": []}
+        tasks = [task for item in self.services.values() for task in [*item.tasks, *(run["task"] for run in item.runs)]]
+        return {"tasks": [task for task in tasks if task["taskArn"] in asked["tasks"]], "failures": []}
 
     def RegisterTaskDefinition(self, _, answer: dict, __) -> dict:
         self.registered[answer["taskDefinition"]["taskDefinitionArn"]] = time.time()
@@ -264,13 +295,16 @@ class Handler(BaseHTTPRequestHandler):
         operation = self.headers.get("X-Amz-Target", "").split(".")[-1]
         added = getattr(self.front, operation, None) if operation[:1].isupper() else None
         status, headers, content = self.ask_moto(body)
-        only_here = operation in ("ListTasks", "DescribeTasks", "BatchCheckLayerAvailability")
+        only_here = operation in ("RunTask", "ListTasks", "DescribeTasks", "BatchCheckLayerAvailability")
         if added and (status == 200 or only_here):
             with self.front.lock:
                 answer = {} if only_here else json.loads(content)
                 by_cli = self.headers.get("User-Agent", "").startswith("aws-cli")
-                content = json.dumps(added(json.loads(body or b"{}"), answer, by_cli), default=str).encode()
-            status = 200
+                try:
+                    status, answer = 200, added(json.loads(body or b"{}"), answer, by_cli)
+                except Refused as refused:
+                    status, answer = 400, {"__type": refused.args[0], "message": refused.args[1]}
+                content = json.dumps(answer, default=str).encode()
         # The registry that ECR says it is.
         content = content.replace(ECR_HOST.encode(), self.front.registry.address.encode())
         self.send_response_only(status)

@@ -137,6 +137,30 @@ def staging(world: World, pushed: Event, staging_is_steady: Event) -> SimpleName
     return seen
 
 
+def durable(world: World, pushed: Event, _) -> SimpleNamespace:
+    """An environment whose database outlives its tasks."""
+    seen = SimpleNamespace(world=world)
+    person = seen.person = Person(world, "durable")
+    pushed.wait()  # the registry goes away before
+    service = world.service("durable")
+    seen.first = person.deploy("--profile", "durable", "--region", REGION)
+    seen.runs_of_first = list(service.runs)
+    person.commit("The environment durable")
+    person.build_images()
+    seen.second = person.deploy()
+    seen.second_app, seen.runs_of_second = person.app, list(service.runs)
+    seen.release_before = service.deployments[0]["taskDefinition"]
+    person.change_the_code()
+    service.next_exit_codes = [1]
+    seen.failed = person.deploy()
+    seen.release_after_failed = service.deployments[0]["taskDefinition"]
+    seen.continued = person.deploy()
+    seen.runs_before_rollback = len(service.runs)
+    seen.rollback = person.run("rollback", *person.deploying)
+    seen.runs_of_rollback = service.runs[seen.runs_before_rollback :]
+    return seen
+
+
 def locks(world: World) -> list[str]:
     listed = world.aws.client("s3").list_objects_v2(Bucket=LOCK["Bucket"])["Contents"]
     return [item["Key"] for item in listed if item["Key"].startswith("staging/") and item["Key"].endswith(".tflock")]

@@ -32,5 +32,7 @@ command=$(basename "$0" .sh)
 . "$lib/capacity.sh"
 # shellcheck source=lib/smoke.sh
 . "$lib/smoke.sh"
+# shellcheck source=lib/migrate.sh
+. "$lib/migrate.sh"
 # shellcheck source=lib/deploy.sh
 . "$lib/deploy.sh"

@@ -39,6 +39,8 @@ take_over() { # DIGESTS COMMIT
   if [ "$changed" = yes ]; then
     end_before_dns_is_ready "$1"
     confirm_plan "$yes"
+    # An earlier release runs on the schema as it is, and is wanted soon.
+    if [ "$command" != rollback ] && migrates_first "$1"; then migrate_first "$1"; fi
     apply "$2"
   fi
   requested=$(stack_output .deployment.value.task_definition)

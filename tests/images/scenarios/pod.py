@@ -12,6 +12,8 @@ GOAL_TO_READY, LONGEST_TO_READY = 5, 60
 # reads around those that are touched and takes back when memory is scarce: 49 to 51 MB from
 # run to run.
 KEPT_MEMORY_GOAL, MEMORY_GOAL = 20_000_000, 55_000_000
+# The server and nginx, when passwords have been hashed: less than one hash takes while it is computed.
+KEPT_AFTER_SIGN_INS_GOAL = 15_000_000
 # The only process that has to know them; PostgreSQL's entry point becomes `postgres`, whose environment stays.
 NEEDS_SECRETS = {"slipway", "postgres"}
 PASSWORD = "correct horse battery"
@@ -96,6 +98,15 @@ class ThePod(Specification):
         self._assert_problem(phone.post("/refresh"), 401, "session_ended")
         self.assertEqual(laptop.post("/logout-all").status, 200)
         self._assert_problem(laptop.get("/me"), 401, "invalid_access_token")
+
+    def after_sign_ins_the_app_keeps_at_most_15_mb(self):
+        client = self.pod.client()
+        client.register("Memory")
+        for _ in range(4):
+            self.assertEqual(client.login("Memory").status, 200)
+        kept = self.pod.kept_memory("app")
+        print(f"       PSS of the app after sign-ins, in MB: {kept / 1e6:.1f} kept")
+        self.assertLessEqual(kept, KEPT_AFTER_SIGN_INS_GOAL)
 
     def errors_have_one_shape_whether_nginx_or_the_server_answers(self):
         client = self.pod.client()
