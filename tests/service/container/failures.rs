@@ -241,7 +241,7 @@ async fn as_pid_1_it_reaps_what_others_leave_behind_and_stops_on_sigterm() {
     let mut enter = std::process::Command::new(program("nsenter"));
     enter.args(["--target", &pid_1.to_string(), "--pid", "--mount"]);
     if !is_root {
-        enter.arg("--user");
+        enter.args(["--user", "--preserve-credentials"]);
     }
     let orphans = "for n in 1 2 3; do (sleep 0.2 &) ; done";
     assert!(enter.args(["--", "/bin/sh", "-c", orphans]).status().unwrap().success());

@@ -5,11 +5,13 @@ use std::fs;
 
 use super::children_of;
 
-/// Of `slipway container` and its nginx together.
+/// Of `slipway container` and its nginx together. The server hides itself from other processes of its user, so this takes
+/// what everybody may read.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Usage {
-    pub(crate) descriptors: usize,
-    /// The proportional set size in KiB (proc_pid_smaps(5)): memory, with what is shared counted once.
+    /// Nothing where only root can count them: before Linux 6.2.
+    pub(crate) descriptors: Option<u64>,
+    /// Memory in KiB that is no copy of a file, so that the kernel cannot take it back.
     pub(crate) memory_kib: u64,
 }
 
@@ -22,23 +24,37 @@ impl Usage {
             next += 1;
         }
         Self {
-            descriptors: pids
-                .iter()
-                .map(|pid| fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count())
-                .sum(),
-            memory_kib: pids.iter().map(|pid| proportional_set_size(*pid)).sum(),
+            descriptors: pids.iter().map(|pid| descriptors(*pid)).sum(),
+            memory_kib: pids.iter().map(|pid| kept_memory(*pid)).sum(),
         }
     }
 }
 
-fn proportional_set_size(pid: u32) -> u64 {
-    let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
-    let line = rollup.lines().find(|line| line.starts_with("Pss:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+/// The folder's size is their number from Linux 6.2 on (proc_pid_fd(5)).
+fn descriptors(pid: u32) -> Option<u64> {
+    let folder = format!("/proc/{pid}/fd");
+    if let Ok(files) = fs::read_dir(&folder) {
+        return Some(files.count() as u64);
+    }
+    let size = fs::metadata(&folder).unwrap().len();
+    (size > 0).then_some(size)
+}
+
+fn kept_memory(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let kib = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        line.split_whitespace().next().unwrap().parse::<u64>().unwrap()
+    };
+    kib("RssAnon:") + kib("RssShmem:")
 }
 
 impl fmt::Display for Usage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} descriptors, {} MiB", self.descriptors, self.memory_kib / 1024)
+        match self.descriptors {
+            Some(count) => write!(f, "{count} descriptors, ")?,
+            None => write!(f, "descriptors that only root can count before Linux 6.2, ")?,
+        }
+        write!(f, "{} MiB", self.memory_kib / 1024)
     }
 }
