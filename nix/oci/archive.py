@@ -150,6 +150,12 @@ def write(path, index, blobs):
     for digest, content in sorted(blobs.contents.items()):
         files["blobs/" + digest.replace(":", "/")] = content
     with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as archive:
+        # Folders that an archive leaves out are made by skopeo for root, who an ordinary user is not: "chown: operation not
+        # permitted" (containers/storage, pkg/archive, MkdirAllAndChownNew; skopeo 1.9 in Debian 12).
+        for name in ("blobs", "blobs/sha256"):
+            entry = tarfile.TarInfo(name)
+            entry.type, entry.mtime, entry.mode = tarfile.DIRTYPE, FILE_TIME, 0o755
+            archive.addfile(entry)
         for name, content in files.items():
             entry = tarfile.TarInfo(name)
             entry.size, entry.mtime, entry.mode = len(content), FILE_TIME, 0o644

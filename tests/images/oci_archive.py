@@ -17,7 +17,7 @@ class Image:
             self.blobs = {
                 entry.name.removeprefix("blobs/").replace("/", ":"): archive.extractfile(entry).read()
                 for entry in archive
-                if entry.name.startswith("blobs/")
+                if entry.name.startswith("blobs/") and entry.isfile()
             }
             (self.descriptor,) = json.load(archive.extractfile("index.json"))["manifests"]
         self.manifest = json.loads(self.blobs[self.digest])

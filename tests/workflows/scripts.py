@@ -203,6 +203,10 @@ def _make_archive(path):
     index = {"schemaVersion": 2, "manifests": [manifest | {"mediaType": f"{kind}.manifest.v1+json"}]}
     files = blobs | {"index.json": json.dumps(index).encode(), "oci-layout": b'{"imageLayoutVersion":"1.0.0"}'}
     with tarfile.open(path, "w") as archive:
+        for name in ("blobs", "blobs/sha256"):
+            entry = tarfile.TarInfo(name)
+            entry.type, entry.mode = tarfile.DIRTYPE, 0o755
+            archive.addfile(entry)
         for name, data in files.items():
             entry = tarfile.TarInfo(name)
             entry.size = len(data)

@@ -41,6 +41,14 @@ class TheArchives(Specification):
             with self.subTest(part, architecture=architecture):
                 self.assertEqual(image.wrong_digests(), [])
 
+    def an_ordinary_user_can_look_into_every_archive(self):
+        nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if os.getuid() == 0 else []
+        for (part, architecture), image in self.all:
+            with self.subTest(part, architecture=architecture):
+                inspect = ["skopeo", "inspect", "--config", f"oci-archive:{os.path.realpath(image.path)}"]
+                result = subprocess.run([*nobody, *inspect], env=os.environ | {"HOME": "/"}, capture_output=True, text=True)
+                self.assertEqual(result.returncode, 0, result.stderr)
+
     def every_image_and_every_program_in_it_is_for_its_platform(self):
         for (part, architecture), image in self.all:
             variant = {"variant": "v8"} if architecture == "arm64" else {}
