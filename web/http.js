@@ -14,6 +14,7 @@ export class ApiError extends Error {
     super(problem.detail);
     this.status = problem.status;
     this.code = problem.code;
+    this.errors = problem.errors ?? [];
     this.requestId = problem.request_id;
   }
 }
@@ -102,7 +103,7 @@ async function problemOf(response) {
     status: response.status,
     detail: `The server failed (${response.status}). Try again a little later.`,
     instance: "",
-    code: "unknown",
+    code: "internal_error",
     request_id: response.headers.get("X-Request-Id") ?? "",
   });
 }

@@ -1,6 +1,11 @@
-/** What several views are made of: forms, waits, errors, questions. */
+/**
+ * What several views are made of: forms, waits, errors, questions.
+ *
+ * @import { Schemas } from "./api-types"
+ */
 
 import { byId, h } from "./dom.js";
+import { ApiError } from "./http.js";
 
 let fields = 0;
 
@@ -154,7 +159,7 @@ export function form(content, label, waiting, submit) {
     try {
       await busy(button, waiting, () => submit(Object.fromEntries(entries), element));
     } catch (failure) {
-      if (showAtField(element, messageOf(failure))) return;
+      if (failure instanceof ApiError && showAtFields(element, failure.errors)) return;
       error.textContent = messageOf(failure);
       error.hidden = false;
     }
@@ -169,20 +174,23 @@ function clearErrors(form) {
 }
 
 /**
- * The server begins what is wrong with a field with the field's name: "password: must be 8 to 128 characters."
+ * Shows each error at the field that it names, and tells whether every one of them has a field here.
  *
  * @param {HTMLFormElement} form
- * @param {string} message
+ * @param {Schemas["ErrorItem"][]} errors
  */
-function showAtField(form, message) {
-  const [, name, reason] = /^(\w+): (.+)$/s.exec(message) ?? [];
-  const input = name ? form.querySelector(`input[name="${name}"]`) : null;
-  const error = input && document.getElementById(`${input.id}-error`);
-  if (!error || !reason || !(input instanceof HTMLInputElement)) return false;
-  error.textContent = reason.charAt(0).toUpperCase() + reason.slice(1);
-  input.setAttribute("aria-invalid", "true");
-  input.focus();
-  return true;
+function showAtFields(form, errors) {
+  const shown = errors.filter(({ pointer, detail }) => {
+    const input = pointer && form.querySelector(`input[name="${CSS.escape(pointer.replace("#/", ""))}"]`);
+    const error = input && document.getElementById(`${input.id}-error`);
+    if (!error) return false;
+    error.textContent = detail.charAt(0).toUpperCase() + detail.slice(1);
+    input.setAttribute("aria-invalid", "true");
+    return true;
+  });
+  const first = form.querySelector('[aria-invalid="true"]');
+  if (first instanceof HTMLInputElement) first.focus();
+  return shown.length > 0 && shown.length === errors.length;
 }
 
 /**

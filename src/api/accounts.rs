@@ -11,12 +11,13 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::RequestContext;
-use super::errors::{documented_errors, registration_closed};
+use super::errors::documented_errors;
 use super::input::JsonBody;
 use super::security::IdentityOfAnyPassword;
 use super::sessions::{AccessToken, LogoutResponse, Message};
 use super::{State, Tag};
 use crate::auth::{Device, Identity, Password, SignedIn, TypedPassword, Username};
+use crate::problem::{Code, Problem};
 
 pub(super) struct AccountsApi;
 
@@ -141,47 +142,27 @@ enum PasswordResponse {
 
 documented_errors! {
     /// Why nobody was registered.
-    RegisterError {
-        403 => "Registration is closed, or the request comes from a page of another origin",
-        409 => "The username is taken",
-        422 => "A field is missing or not valid, the name is reserved, or the password is easily guessed; `detail` names it",
-        429 => "Too many attempts",
-    }
+    RegisterError { RegistrationClosed, UsernameTaken, UsernameReserved, PasswordEasilyGuessed, RateLimited }
 }
 
 documented_errors! {
     /// Why nobody was signed in.
-    LoginError {
-        401 => "The username is unknown or the password is wrong; which of the two is not told",
-        403 => "The account is disabled, or the request comes from a page of another origin",
-        429 => "Too many attempts",
-    }
+    LoginError { InvalidCredentials, AccountDisabled, RateLimited }
 }
 
 documented_errors! {
     /// Why it is not known who is signed in.
-    MeError {
-        401 => "The access token is missing, expired or of an ended session",
-    }
+    MeError {}
 }
 
 documented_errors! {
     /// Why the account was not deleted.
-    DeletionError {
-        401 => "The access token is missing, expired or of an ended session",
-        403 => "The password is wrong, or has to be changed first",
-        429 => "Too many attempts",
-    }
+    DeletionError { WrongPassword, RateLimited }
 }
 
 documented_errors! {
     /// Why the password was not changed.
-    PasswordError {
-        401 => "The access token is missing, expired or of an ended session",
-        403 => "The current password is wrong",
-        422 => "A field is missing or not valid, or the new password is easily guessed; `detail` names it",
-        429 => "Too many attempts",
-    }
+    PasswordError { WrongPassword, PasswordEasilyGuessed, RateLimited }
 }
 
 #[OpenApi(tag = "Tag::Accounts")]
@@ -198,7 +179,7 @@ impl AccountsApi {
         context: RequestContext,
     ) -> Result<RegisterResponse, RegisterError> {
         if !state.offers.registration {
-            return Err(registration_closed().into());
+            return Err(Problem::new(Code::RegistrationClosed).into());
         }
         let Credentials { username, password } = body.0;
         let signed_in = state.auth.register(&username, &password, &device).await?;

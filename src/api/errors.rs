@@ -1,11 +1,14 @@
 //! What each error looks like to a client, and which errors each operation documents.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use poem::http::{HeaderName, HeaderValue, StatusCode};
+use poem::http::{HeaderName, HeaderValue};
+use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses};
+use poem_openapi::types::Type;
 
 use crate::auth::{AuthError, Limit, Refusal};
-use crate::problem::Problem;
+use crate::problem::{CONTENT_TYPE, Code, ErrorItem, ErrorItemCode, Problem, ProblemDetails, whole_seconds};
 use crate::store::StoreError;
 
 /// When to come back after the database was away: about as long as a restart takes.
@@ -15,86 +18,40 @@ const BUSY_RETRY: Duration = Duration::from_secs(2);
 
 impl From<AuthError> for Problem {
     fn from(error: AuthError) -> Self {
-        match error {
-            AuthError::InvalidCredentials => Self::new(
-                StatusCode::UNAUTHORIZED,
-                "invalid_credentials",
-                "The username or the password is wrong.",
-            ),
-            AuthError::UsernameTaken => Self::new(
-                StatusCode::CONFLICT,
-                "username_taken",
-                "This username is taken. Choose another one.",
-            ),
-            AuthError::UsernameReserved => Self::new(
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "username_reserved",
-                "username: this name is reserved. Choose another one.",
-            ),
-            AuthError::WeakPassword { field } => Self::new(
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "password_easily_guessed",
-                format!(
-                    "{field}: this one is among the first that are guessed, since it is common or made of a name, a date or a row \
-                     of keys. Choose another one, such as four words that have nothing to do with one another."
-                ),
-            ),
-            AuthError::WrongPassword => Self::new(
-                StatusCode::FORBIDDEN,
-                "wrong_password",
-                "The current password is wrong.",
-            ),
-            AuthError::AccountDisabled => Self::new(
-                StatusCode::FORBIDDEN,
-                "account_disabled",
-                "This account is disabled. Ask whoever runs this service.",
-            ),
-            AuthError::InvalidAccessToken => invalid_access_token(),
-            AuthError::InvalidRefreshToken => Self::new(
-                StatusCode::UNAUTHORIZED,
-                "session_ended",
-                "The session has ended. Sign in again.",
-            ),
-            AuthError::RefreshTokenReused => Self::new(
-                StatusCode::UNAUTHORIZED,
-                "refresh_token_reused",
-                "This refresh token was used before, so the session was ended for safety. Sign in again.",
-            ),
-            AuthError::NoSuchSession => Self::new(
-                StatusCode::NOT_FOUND,
-                "no_such_session",
-                "You have no live session with this id.",
-            ),
-            AuthError::RateLimited(refusal) => rate_limited(&refusal),
-            AuthError::Busy => Self::unavailable(
-                "busy",
-                "Too many sign-ins are being checked at the moment. Try again a little later.",
-                BUSY_RETRY,
-            ),
+        let code = match error {
+            AuthError::InvalidCredentials => Code::InvalidCredentials,
+            AuthError::UsernameTaken => Code::UsernameTaken,
+            AuthError::UsernameReserved => return username_reserved(),
+            AuthError::WeakPassword { field } => return password_easily_guessed(field),
+            AuthError::WrongPassword => Code::WrongPassword,
+            AuthError::AccountDisabled => Code::AccountDisabled,
+            AuthError::InvalidAccessToken => Code::InvalidAccessToken,
+            AuthError::ExpiredAccessToken => Code::AccessTokenExpired,
+            AuthError::EndedSession | AuthError::InvalidRefreshToken => Code::SessionEnded,
+            AuthError::RefreshTokenReused => Code::RefreshTokenReused,
+            AuthError::NoSuchSession => Code::NoSuchSession,
+            AuthError::RateLimited(refusal) => return rate_limited(&refusal),
+            AuthError::Busy => {
+                let detail = "Too many sign-ins are being checked at the moment. Try again a little later.";
+                return Self::new(Code::Busy).with_detail(detail).retry_after(BUSY_RETRY);
+            }
             AuthError::Cryptography(reason) => {
                 tracing::error!(reason, "cryptography failed");
-                Self::internal()
+                Code::InternalError
             }
-            AuthError::Store(error) => error.into(),
-        }
+            AuthError::Store(error) => return error.into(),
+        };
+        Self::new(code)
     }
 }
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Busy => Self::unavailable(
-                "busy",
-                "Too many requests wait for the database at the moment. Try again a little later.",
-                BUSY_RETRY,
-            ),
+            StoreError::Busy => Self::new(Code::Busy).retry_after(BUSY_RETRY),
             StoreError::Unavailable(reason) => {
                 tracing::warn!(%reason, "the database is unavailable");
-                Self::unavailable(
-                    "database_unavailable",
-                    "The database does not answer at the moment. Try again a little later.",
-                    DATABASE_RETRY,
-                )
+                Self::new(Code::DatabaseUnavailable).retry_after(DATABASE_RETRY)
             }
             StoreError::Taken | StoreError::AnotherService(_) | StoreError::Other(_) => {
                 tracing::error!(%error, "a query failed");
@@ -104,49 +61,26 @@ impl From<StoreError> for Problem {
     }
 }
 
-/// 401 with a challenge (RFC 6750, section 3).
-pub(super) fn invalid_access_token() -> Problem {
-    Problem::new(
-        StatusCode::UNAUTHORIZED,
-        "invalid_access_token",
-        "The access token is missing, expired or not valid. Renew it with POST /refresh, or sign in.",
-    )
+fn username_reserved() -> Problem {
+    let detail = "this name is reserved. Choose another one.";
+    Problem::new(Code::UsernameReserved).with_errors(vec![ErrorItem::at("#/username", ErrorItemCode::Reserved, detail)])
 }
 
-/// 403 with a one-time password, everywhere but where it is changed.
-pub(super) fn password_change_required() -> Problem {
-    Problem::new(
-        StatusCode::FORBIDDEN,
-        "password_change_required",
-        "This password was made for one sign-in. Choose one of your own with POST /password.",
-    )
-}
-
-/// 403: the text of all metrics is not for everybody who can register.
-pub(super) fn metrics_token_required() -> Problem {
-    Problem::new(
-        StatusCode::FORBIDDEN,
-        "metrics_token_required",
-        "The text takes METRICS_TOKEN as the bearer token. An account gets the totals: ask for application/json.",
-    )
-}
-
-/// 403 with REGISTRATION=closed.
-pub(super) fn registration_closed() -> Problem {
-    Problem::new(
-        StatusCode::FORBIDDEN,
-        "registration_closed",
-        "Nobody can register here. Ask whoever runs this service for an account.",
-    )
+fn password_easily_guessed(field: &str) -> Problem {
+    let code = Code::PasswordEasilyGuessed;
+    // The code's own words are those of the field `password`.
+    let (_, reason) = code.detail().split_once(": ").unwrap_or_default();
+    let item = ErrorItem::at(format!("#/{field}"), ErrorItemCode::EasilyGuessed, reason);
+    Problem::new(code)
+        .with_detail(format!("{field}: {reason}"))
+        .with_errors(vec![item])
 }
 
 /// 400: a cookie of ours with a value that we never set.
 pub(super) fn unreadable_cookie(name: &str) -> Problem {
-    Problem::new(
-        StatusCode::BAD_REQUEST,
-        "unreadable_cookie",
-        format!("The cookie {name} cannot be read, so nothing was done. Delete it, and sign in again if need be."),
-    )
+    Problem::new(Code::UnreadableCookie).with_detail(format!(
+        "The cookie {name} cannot be read, so nothing was done. Delete it, and sign in again if need be."
+    ))
 }
 
 /// 429 with `Retry-After` and the RateLimit fields of draft-ietf-httpapi-ratelimit-headers.
@@ -154,22 +88,16 @@ fn rate_limited(refusal: &Refusal) -> Problem {
     let list = |item: fn(&Limit) -> String| refusal.limits.iter().map(item).collect::<Vec<_>>().join(", ");
     let policy = list(|limit| format!("\"{}\";q={};w={}", limit.name, limit.quota, limit.window.as_secs()));
     let state = list(|limit| {
-        format!(
-            "\"{}\";r={};t={}",
-            limit.name,
-            limit.remaining,
-            limit.resets_in.as_secs()
-        )
+        let resets_in = whole_seconds(limit.resets_in);
+        format!("\"{}\";r={};t={resets_in}", limit.name, limit.remaining)
     });
-    let mut problem = Problem::new(
-        StatusCode::TOO_MANY_REQUESTS,
-        "rate_limited",
-        format!(
-            "Too many attempts. Try again in {} seconds.",
-            refusal.retry_after.as_secs().max(1)
-        ),
-    )
-    .retry_after(refusal.retry_after);
+    let detail = match whole_seconds(refusal.retry_after) {
+        1 => "Too many attempts. Try again in a second.".to_owned(),
+        seconds => format!("Too many attempts. Try again in {seconds} seconds."),
+    };
+    let mut problem = Problem::new(Code::RateLimited)
+        .with_detail(detail)
+        .retry_after(refusal.retry_after);
     for (name, value) in [("ratelimit-policy", policy), ("ratelimit", state)] {
         if let Ok(value) = HeaderValue::from_str(&value) {
             problem = problem.with_header(HeaderName::from_static(name), value);
@@ -178,24 +106,37 @@ fn rate_limited(refusal: &Refusal) -> Problem {
     problem
 }
 
-/// Declares the error type of an operation: the statuses that its documentation lists, around a [`Problem`] that any
-/// lower error turns into. Errors that every operation can have are added in `document.rs`.
+/// What the document shows for a code.
+pub(super) fn example(code: Code) -> Problem {
+    match code {
+        Code::InvalidInput => {
+            let item = ErrorItem::at("#/password", ErrorItemCode::Invalid, "must be 8 to 128 characters.");
+            Problem::new(code).with_errors(vec![item])
+        }
+        Code::UsernameReserved => username_reserved(),
+        Code::PasswordEasilyGuessed => password_easily_guessed("password"),
+        Code::NotReady => Problem::new(code).with_errors(vec![ErrorItem::of_dependency("cache")]),
+        _ => Problem::new(code),
+    }
+}
+
+/// Declares the error type of an operation: the codes that its documentation lists, around a [`Problem`] that any lower
+/// error turns into. Those that every operation can have, and those of a bearer token, are added in `document.rs`.
 macro_rules! documented_errors {
-    ($(#[$doc:meta])* $name:ident { $($status:literal => $description:literal,)+ }) => {
+    ($(#[$doc:meta])* $name:ident { $($code:ident),* $(,)? }) => {
         $(#[$doc])*
         #[derive(Debug)]
         pub(super) struct $name(crate::problem::Problem);
 
         impl $name {
-            const STATUSES: &[u16] = &[$($status),+];
+            const CODES: &[crate::problem::Code] = &[$(crate::problem::Code::$code),*];
         }
 
         impl<E: Into<crate::problem::Problem>> From<E> for $name {
             fn from(error: E) -> Self {
                 let problem = error.into();
-                let status = problem.status.as_u16();
                 debug_assert!(
-                    status >= 500 || Self::STATUSES.contains(&status),
+                    crate::api::errors::is_common(problem.code) || Self::CODES.contains(&problem.code),
                     "{problem} is not among the documented errors"
                 );
                 Self(problem)
@@ -210,10 +151,7 @@ macro_rules! documented_errors {
 
         impl poem_openapi::ApiResponse for $name {
             fn meta() -> poem_openapi::registry::MetaResponses {
-                let responses = [$(($status, $description)),+];
-                poem_openapi::registry::MetaResponses {
-                    responses: responses.map(crate::api::errors::meta).into(),
-                }
+                crate::api::errors::meta(concat!($(stringify!($code), " "),*), Self::CODES)
             }
 
             fn register(registry: &mut poem_openapi::registry::Registry) {
@@ -224,18 +162,27 @@ macro_rules! documented_errors {
 }
 pub(super) use documented_errors;
 
-/// How one error response is documented.
-pub(super) fn meta((status, description): (u16, &'static str)) -> poem_openapi::registry::MetaResponse {
-    use poem_openapi::registry::{MetaMediaType, MetaResponse};
-    use poem_openapi::types::Type;
-    MetaResponse {
-        description,
+/// Whether operations need not name it: what every one of them can answer, and what its bearer token causes.
+pub(super) fn is_common(code: Code) -> bool {
+    code.status().is_server_error() || Code::OF_BEARER.contains(&code)
+}
+
+/// The error responses of an operation with these `codes`. Their names stand for the descriptions, which `document.rs`
+/// writes: here they would have to be constants.
+pub(super) fn meta(names: &'static str, codes: &[Code]) -> MetaResponses {
+    let statuses: BTreeSet<u16> = codes.iter().map(|code| code.status().as_u16()).collect();
+    let response = |status| MetaResponse {
+        description: names,
         status: Some(status),
         status_range: None,
+        // So that the document has the schema.
         content: vec![MetaMediaType {
-            content_type: crate::problem::CONTENT_TYPE,
-            schema: crate::problem::ProblemDetails::schema_ref(),
+            content_type: CONTENT_TYPE,
+            schema: ProblemDetails::schema_ref(),
         }],
         headers: Vec::new(),
+    };
+    MetaResponses {
+        responses: statuses.into_iter().map(response).collect(),
     }
 }

@@ -34,9 +34,7 @@ enum HelloResponse {
 
 documented_errors! {
     /// Why there is no greeting.
-    HelloError {
-        422 => "The name is too long",
-    }
+    HelloError { InvalidInput }
 }
 
 #[OpenApi(tag = "Tag::Hello")]

@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 
 use poem::error::ReadBodyError;
-use poem::http::StatusCode;
 use poem::{Request, RequestBody, Result};
 use poem_openapi::payload::{ParsePayload, Payload};
 use poem_openapi::registry::{MetaMediaType, MetaRequest, MetaSchema, MetaSchemaRef, Registry};
@@ -12,8 +11,9 @@ use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::wrong_fields::wrong_fields;
 use crate::auth::{Password, TypedPassword, Username};
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 
 /// The largest request body. The largest that the API needs has about 1 KB.
 pub(crate) const MAX_BODY_BYTES: usize = 64 * 1024;
@@ -37,12 +37,10 @@ impl<T: Type + DeserializeOwned> JsonBody<T> {
             })?;
         let mut json = serde_json::Deserializer::from_slice(&bytes);
         let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-            let path = error.path().to_string();
-            let error = error.into_inner();
-            if error.is_data() {
-                invalid(&path, &error)
+            if error.inner().is_data() {
+                wrong_fields::<T>(&bytes, &error)
             } else {
-                malformed(error.to_string())
+                malformed(error.into_inner().to_string())
             }
         })?;
         json.end().map_err(|error| malformed(error.to_string()))?;
@@ -57,21 +55,7 @@ fn is_json(content_type: &str) -> bool {
 
 /// 400: not JSON.
 fn malformed(reason: String) -> Problem {
-    let detail = format!("The body is not valid JSON: {reason}.");
-    Problem::new(StatusCode::BAD_REQUEST, "malformed_json", detail)
-}
-
-/// 422: JSON, but not what the route takes.
-fn invalid(path: &str, error: &serde_json::Error) -> Problem {
-    let message = error.to_string();
-    // The place in the text means nothing to a person who filled in a form.
-    let reason = message.split(" at line ").next().unwrap_or_default();
-    let detail = if path == "." {
-        format!("The body is not right: {reason}.")
-    } else {
-        format!("{path}: {reason}.")
-    };
-    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_input", detail)
+    Problem::new(Code::MalformedJson).with_detail(format!("The body is not valid JSON: {reason}."))
 }
 
 impl<T: Type> Payload for JsonBody<T> {
@@ -125,20 +109,12 @@ impl<'a, T: Type + DeserializeOwned> ApiExtractor<'a> for JsonBody<T> {
 
 /// 415: not declared as JSON.
 pub(crate) fn unsupported_media_type() -> Problem {
-    Problem::new(
-        StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        "unsupported_media_type",
-        "The body must be JSON: send it with Content-Type: application/json.",
-    )
+    Problem::new(Code::UnsupportedMediaType)
 }
 
 /// 413 with the limit.
 pub(crate) fn body_too_large() -> Problem {
-    Problem::new(
-        StatusCode::PAYLOAD_TOO_LARGE,
-        "body_too_large",
-        format!("The body may have {} KiB at most.", MAX_BODY_BYTES / 1024),
-    )
+    Problem::new(Code::BodyTooLarge).with_detail(format!("The body may have {} KiB at most.", MAX_BODY_BYTES / 1024))
 }
 
 /// Shows a checked string of `auth` in the document, with the rule it was checked by.

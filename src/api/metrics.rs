@@ -9,10 +9,10 @@ use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object, OpenApi, ResponseContent};
 
 use super::accept::Accept;
-use super::errors::{documented_errors, metrics_token_required};
+use super::errors::documented_errors;
 use super::security::MetricsReader;
 use super::{State, Tag};
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 use crate::telemetry::{LATENCY_BOUNDS, ProcessUsage, TextFormat, Totals};
 
 pub(super) struct MetricsApi;
@@ -85,10 +85,7 @@ enum MetricsContent {
 
 documented_errors! {
     /// Why the metrics are not told.
-    MetricsError {
-        401 => "The token is missing, expired or of an ended session",
-        403 => "The text takes METRICS_TOKEN, or the password has to be changed first",
-    }
+    MetricsError { MetricsTokenRequired }
 }
 
 /// The text that the request prefers to the totals.
@@ -120,7 +117,7 @@ impl MetricsApi {
         wanted: WantedText,
     ) -> Result<MetricsResponse, MetricsError> {
         if wanted.0.is_some() && matches!(reader, MetricsReader::Person) {
-            return Err(metrics_token_required().into());
+            return Err(Problem::new(Code::MetricsTokenRequired).into());
         }
         let text = |format| {
             state

@@ -15,6 +15,7 @@ mod scrape;
 mod security;
 mod sessions;
 mod status;
+mod wrong_fields;
 
 use std::sync::Arc;
 

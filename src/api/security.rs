@@ -12,10 +12,10 @@ use ring::digest;
 use super::RequestContext;
 use super::State;
 use super::cookies::Cookie;
-use super::errors::{invalid_access_token, password_change_required, unreadable_cookie};
+use super::errors::unreadable_cookie;
 use crate::auth::{Identity, SignedIn};
 use crate::config::{CookieConfig, SameSite};
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 
 /// The names of one cookie of ours.
 struct Names {
@@ -133,7 +133,8 @@ fn set_cookie(config: CookieConfig, names: &Names, value: &str, max_age: i64) ->
 
 fn bearer_token(request: &Request) -> Option<String> {
     let (scheme, token) = request.header(header::AUTHORIZATION)?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
+    let token = token.trim();
+    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then(|| token.to_owned())
 }
 
 fn state(request: &Request) -> Result<&State> {
@@ -143,7 +144,7 @@ fn state(request: &Request) -> Result<&State> {
 
 /// Who makes `request`, noted in its context for the log.
 async fn identify(request: &Request, body: &mut RequestBody) -> Result<Identity> {
-    let token = bearer_token(request).ok_or_else(invalid_access_token)?;
+    let token = bearer_token(request).ok_or_else(|| Problem::new(Code::AccessTokenMissing))?;
     let identity = state(request)?.auth.authenticate(&token).await;
     let identity = identity.map_err(Problem::from)?;
     let context = <RequestContext as FromRequest>::from_request(request, body).await?;
@@ -154,7 +155,7 @@ async fn identify(request: &Request, body: &mut RequestBody) -> Result<Identity>
 async fn identity(request: &Request, body: &mut RequestBody) -> Result<Identity> {
     let identity = identify(request, body).await?;
     if identity.must_change_password() {
-        return Err(password_change_required().into());
+        return Err(Problem::new(Code::PasswordChangeRequired).into());
     }
     Ok(identity)
 }

@@ -15,7 +15,8 @@ use super::errors::documented_errors;
 use super::paging::{Cursor, MAX_PAGE};
 use super::security::RefreshCookie;
 use super::{State, Tag};
-use crate::auth::{Identity, SessionPage, SignedIn};
+use crate::auth::{AuthError, Identity, SessionPage, SignedIn};
+use crate::problem::{Code, Problem};
 use crate::store::session;
 
 pub(super) struct SessionsApi;
@@ -105,42 +106,27 @@ enum EndSessionResponse {
 
 documented_errors! {
     /// Why a session was not renewed.
-    RefreshError {
-        401 => "There is no refresh cookie, or its session has ended",
-        429 => "Too many attempts",
-    }
+    RefreshError { RefreshCookieMissing, SessionEnded, RefreshTokenReused, RateLimited }
 }
 
 documented_errors! {
     /// Why nobody was signed out.
-    LogoutError {
-        400 => "The refresh cookie cannot be read, so nobody was signed out",
-        403 => "The request comes from a page of another origin",
-    }
+    LogoutError { UnreadableCookie }
 }
 
 documented_errors! {
     /// Why the sessions are not listed.
-    SessionsError {
-        401 => "The access token is missing, expired or of an ended session",
-        422 => "The limit is not 1 to 100, or the cursor is none",
-    }
+    SessionsError { InvalidInput }
 }
 
 documented_errors! {
     /// Why the sessions were not ended.
-    LogoutAllError {
-        401 => "The access token is missing, expired or of an ended session",
-    }
+    LogoutAllError {}
 }
 
 documented_errors! {
     /// Why the session was not ended.
-    EndSessionError {
-        401 => "The access token is missing, expired or of an ended session",
-        404 => "The account has no live session of this id",
-        422 => "The id is not a UUID",
-    }
+    EndSessionError { NoSuchSession, InvalidInput }
 }
 
 #[OpenApi(tag = "Tag::Sessions")]
@@ -157,9 +143,15 @@ impl SessionsApi {
         cookie: RefreshCookie,
         context: RequestContext,
     ) -> Result<RefreshResponse, RefreshError> {
-        // One that cannot be read renews no more than none.
-        let token = state.refresh_token(&cookie).unwrap_or_default();
-        let signed_in = state.auth.refresh(token, context.client_address()).await?;
+        // One that cannot be read renews no more than one of another server.
+        let token = state.refresh_token(&cookie).unwrap_or(Some(""));
+        let refreshed = state.auth.refresh(token, context.client_address()).await;
+        let signed_in = match refreshed {
+            Err(AuthError::InvalidRefreshToken) if token.is_none() => {
+                return Err(Problem::new(Code::RefreshCookieMissing).into());
+            }
+            refreshed => refreshed?,
+        };
         context.identify(signed_in.user.id);
         let cookie = state.cookie_for(&signed_in);
         Ok(RefreshResponse::Refreshed(Json(signed_in.into()), cookie))

@@ -4,7 +4,6 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use poem::http::StatusCode;
 use poem::web::Data;
 use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
@@ -14,7 +13,7 @@ use tokio::time::timeout;
 use super::errors::documented_errors;
 use super::{State, Tag};
 use crate::common_clock;
-use crate::problem::Problem;
+use crate::problem::{Code, ErrorItem, Problem};
 
 /// How long each dependency may take to answer; a probe must be told before it gives up itself.
 const CHECK_DEADLINE: Duration = Duration::from_secs(1);
@@ -78,16 +77,12 @@ enum ReadyResponse {
 
 documented_errors! {
     /// Why the server should get no more requests.
-    HealthError {
-        503 => "Starting or shutting down",
-    }
+    HealthError { Draining }
 }
 
 documented_errors! {
     /// Why the server cannot do its work.
-    ReadyError {
-        503 => "Starting or shutting down, or a dependency does not answer; `detail` names it",
-    }
+    ReadyError { Draining, NotReady }
 }
 
 #[OpenApi(tag = "Tag::Status")]
@@ -137,22 +132,29 @@ fn refuse_while_draining(state: &State) -> Result<(), Problem> {
     if !state.draining.has_begun() {
         return Ok(());
     }
-    Err(Problem::new(
-        StatusCode::SERVICE_UNAVAILABLE,
-        "draining",
-        "This instance is shutting down. Send requests to another one.",
-    ))
+    Err(Problem::new(Code::Draining))
 }
 
 /// 503 that says which dependency is away.
 fn not_ready(dependencies: &Dependencies) -> Problem {
-    let word = |status| match status {
-        DependencyStatus::Ok => "ok",
-        DependencyStatus::Unavailable => "unavailable",
-    };
-    let (database, cache) = (word(dependencies.database), word(dependencies.cache));
-    let detail = format!("database: {database}, cache: {cache}");
-    Problem::unavailable("not_ready", detail, Duration::from_secs(1))
+    let states = [("database", dependencies.database), ("cache", dependencies.cache)];
+    let detail = states
+        .map(|(name, status)| format!("{name}: {}", status.as_str()))
+        .join(", ");
+    let away = states.iter().filter(|(_, status)| *status != DependencyStatus::Ok);
+    Problem::new(Code::NotReady)
+        .with_detail(detail)
+        .with_errors(away.map(|(name, _)| ErrorItem::of_dependency(*name)).collect())
+        .retry_after(Duration::from_secs(1))
+}
+
+impl DependencyStatus {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Unavailable => "unavailable",
+        }
+    }
 }
 
 impl Example for Health {

@@ -5,7 +5,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, deco
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Identity, jwt_crypto};
+use super::{AuthError, Identity, jwt_crypto};
 use crate::config::TokenConfig;
 use crate::store::{session, user};
 
@@ -85,16 +85,23 @@ impl AccessTokens {
         encode(&self.header, &claims, &self.signing_key).expect("the key is of the header's algorithm: see `new`")
     }
 
-    /// Whom `token` names, if it is ours and has not expired.
-    pub(super) fn verify(&self, token: &str, now: DateTime<Utc>) -> Option<Identity> {
+    /// Whom `token` names.
+    ///
+    /// # Errors
+    /// [`AuthError::InvalidAccessToken`] when it is not ours; [`AuthError::ExpiredAccessToken`].
+    pub(super) fn verify(&self, token: &str, now: DateTime<Utc>) -> Result<Identity, AuthError> {
         let verified = |key| decode::<Claims>(token, key, &self.validation).ok();
-        let token = self.accepted_keys.iter().find_map(verified)?;
-        let expires_at = DateTime::from_timestamp(token.claims.exp, 0)?;
-        let is_valid = token.header.typ.as_deref() == Some(TYPE) && expires_at > now;
-        is_valid.then_some(Identity {
-            user_id: token.claims.uid,
-            session_id: token.claims.sid,
-            must_change_password: token.claims.password_change_required,
+        let token = self.accepted_keys.iter().find_map(verified);
+        let token = token.filter(|token| token.header.typ.as_deref() == Some(TYPE));
+        let claims = token.ok_or(AuthError::InvalidAccessToken)?.claims;
+        let expires_at = DateTime::from_timestamp(claims.exp, 0).ok_or(AuthError::InvalidAccessToken)?;
+        if expires_at <= now {
+            return Err(AuthError::ExpiredAccessToken);
+        }
+        Ok(Identity {
+            user_id: claims.uid,
+            session_id: claims.sid,
+            must_change_password: claims.password_change_required,
         })
     }
 }
@@ -162,6 +169,10 @@ mod tests {
         (tokens.issue(&user, &session, now), now, identity)
     }
 
+    fn assert_is_not_ours(verified: &Result<Identity, AuthError>) {
+        assert!(matches!(verified, Err(AuthError::InvalidAccessToken)), "{verified:?}");
+    }
+
     fn part(json: &serde_json::Value) -> String {
         URL_SAFE_NO_PAD.encode(json.to_string())
     }
@@ -172,8 +183,9 @@ mod tests {
         let tokens = tokens(&[SECRET], "slipway", "api");
         let (token, now, identity) = issue(&tokens);
         assert!(ACCESS_TOKEN_LIFETIME <= TimeDelta::minutes(15));
-        assert_eq!(tokens.verify(&token, now + TimeDelta::seconds(599)), Some(identity));
-        assert_eq!(tokens.verify(&token, now + ACCESS_TOKEN_LIFETIME), None);
+        assert_eq!(tokens.verify(&token, now + TimeDelta::seconds(599)).unwrap(), identity);
+        let late = tokens.verify(&token, now + ACCESS_TOKEN_LIFETIME);
+        assert!(matches!(late, Err(AuthError::ExpiredAccessToken)), "{late:?}");
     }
 
     /// R9: issuer, audience and type are checked.
@@ -182,12 +194,12 @@ mod tests {
         let ours = tokens(&[SECRET], "slipway", "api");
         for theirs in [tokens(&[SECRET], "other", "api"), tokens(&[SECRET], "slipway", "other")] {
             let (token, now, _) = issue(&theirs);
-            assert_eq!(ours.verify(&token, now), None);
+            assert_is_not_ours(&ours.verify(&token, now));
         }
         let mut untyped = ours.clone();
         untyped.header.typ = Some("JWT".to_owned());
         let (token, now, _) = issue(&untyped);
-        assert_eq!(ours.verify(&token, now), None);
+        assert_is_not_ours(&ours.verify(&token, now));
     }
 
     /// R9: `alg=none`, another algorithm and another key are refused.
@@ -195,18 +207,14 @@ mod tests {
     fn a_token_with_another_algorithm_or_key_is_refused() {
         let ours = tokens(&[SECRET], "slipway", "api");
         let (token, now, _) = issue(&tokens(&[OTHER], "slipway", "api"));
-        assert_eq!(ours.verify(&token, now), None);
+        assert_is_not_ours(&ours.verify(&token, now));
         let (token, now, _) = issue(&ours);
         let mut parts = token.split('.').skip(1);
         let (claims, signature) = (parts.next().unwrap(), parts.next().unwrap());
         for algorithm in ["none", "HS512", "RS256"] {
             let header = part(&serde_json::json!({"alg": algorithm, "typ": TYPE}));
             for signature in ["", signature] {
-                assert_eq!(
-                    ours.verify(&format!("{header}.{claims}.{signature}"), now),
-                    None,
-                    "{algorithm}"
-                );
+                assert_is_not_ours(&ours.verify(&format!("{header}.{claims}.{signature}"), now));
             }
         }
     }
@@ -216,8 +224,8 @@ mod tests {
         let before = tokens(&[OTHER], "slipway", "api");
         let after = tokens(&[SECRET, OTHER], "slipway", "api");
         let (old, now, identity) = issue(&before);
-        assert_eq!(after.verify(&old, now), Some(identity));
+        assert_eq!(after.verify(&old, now).unwrap(), identity);
         let (new, now, _) = issue(&after);
-        assert_eq!(before.verify(&new, now), None);
+        assert_is_not_ours(&before.verify(&new, now));
     }
 }

@@ -239,14 +239,14 @@ impl Auth {
     /// The account that makes a request.
     ///
     /// # Errors
-    /// [`AuthError::InvalidAccessToken`] when it no longer exists or has ended all its sessions, [`AuthError::Store`].
+    /// [`AuthError::EndedSession`] when it no longer exists or has ended all its sessions, [`AuthError::Store`].
     pub async fn user(&self, identity: &Identity) -> Result<user::Model, AuthError> {
         let user = self.store.user_by_id(identity.user_id).await?;
-        let user = user.ok_or(AuthError::InvalidAccessToken)?;
+        let user = user.ok_or(AuthError::EndedSession)?;
         if user.has_ended(identity.session_id) {
             // Whoever ended them has not yet announced it, or never will.
             self.revocations.begin().make(&[Ended::Account(user.id)]).await;
-            return Err(AuthError::InvalidAccessToken);
+            return Err(AuthError::EndedSession);
         }
         Ok(user)
     }

@@ -27,9 +27,15 @@ pub enum AuthError {
     /// Change of password, or deletion of the account, with a wrong current one. Clients see 403, because 401 would make them refresh and retry.
     #[error("the current password is wrong")]
     WrongPassword,
-    /// A bearer token that is missing, malformed, expired, forged, or of a session that was ended. Clients see 401.
-    #[error("the access token is missing or not valid")]
+    /// A bearer token that is malformed, forged, or of another issuer, audience or type. Clients see 401.
+    #[error("the access token is not valid")]
     InvalidAccessToken,
+    /// A bearer token of ours whose time is over. Clients see 401.
+    #[error("the access token has expired")]
+    ExpiredAccessToken,
+    /// A bearer token of ours whose session, or account, has ended. Clients see 401.
+    #[error("the session of the access token has ended")]
+    EndedSession,
     /// A refresh cookie that is missing or forged, or of a session that has ended. Clients see 401.
     #[error("the session has ended")]
     InvalidRefreshToken,

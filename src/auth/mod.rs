@@ -149,13 +149,13 @@ impl Auth {
     /// Who holds `access_token`.
     ///
     /// # Errors
-    /// [`AuthError::InvalidAccessToken`] when it is malformed, expired, signed by somebody else or for somebody else,
-    /// or its session was ended; [`AuthError::Store`] when neither cache nor database can tell.
+    /// [`AuthError::InvalidAccessToken`] when it is malformed, or signed by somebody else or for somebody else;
+    /// [`AuthError::ExpiredAccessToken`]; [`AuthError::EndedSession`]; [`AuthError::Store`] when neither cache nor database
+    /// can tell.
     pub async fn authenticate(&self, access_token: &str) -> Result<Identity, AuthError> {
-        let identity = self.access_tokens.verify(access_token, self.clock.now());
-        let identity = identity.ok_or(AuthError::InvalidAccessToken)?;
+        let identity = self.access_tokens.verify(access_token, self.clock.now())?;
         if self.revocations.is_revoked(&identity).await? {
-            return Err(AuthError::InvalidAccessToken);
+            return Err(AuthError::EndedSession);
         }
         Ok(identity)
     }

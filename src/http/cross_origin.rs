@@ -6,11 +6,11 @@ use poem::http::header::{
     ORIGIN, VARY,
 };
 use poem::http::uri::Scheme;
-use poem::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use poem::http::{HeaderMap, HeaderValue, Method};
 
 use super::host::Host;
 use crate::config::AllowedOrigins;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 
 /// Request headers that pages may set.
 const ALLOWED_HEADERS: HeaderValue = HeaderValue::from_static("Authorization, Content-Type, X-Request-Id");
@@ -79,11 +79,7 @@ pub(super) fn refuse_foreign_changes(origin: &Origin, method: &Method) -> Result
     if *origin != Origin::Foreign || method.is_safe() {
         return Ok(());
     }
-    Err(Problem::new(
-        StatusCode::FORBIDDEN,
-        "cross_origin_request",
-        "This origin may not call the API from a browser. Its operator can add it to ALLOWED_ORIGINS.",
-    ))
+    Err(Problem::new(Code::CrossOriginRequest))
 }
 
 /// Whether a request asks for permission to send another one.

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use poem::error::{MethodNotAllowedError, NotFoundError};
-use poem::http::{HeaderValue, StatusCode, header};
+use poem::http::{HeaderValue, header};
 use poem_openapi::error::{ContentTypeError, ParseParamError, ParsePathError};
 
 use super::routes::Route;
 use crate::api::unsupported_media_type;
-use crate::problem::Problem;
+use crate::problem::{Code, ErrorItem, ErrorItemCode, Problem};
 
 /// What the client is told about `error`, raised while answering a request for `route`.
 pub(super) fn to_problem(error: &poem::Error, route: &Route) -> Problem {
@@ -19,14 +19,13 @@ pub(super) fn to_problem(error: &poem::Error, route: &Route) -> Problem {
         return method_not_allowed(route);
     }
     if error.is::<NotFoundError>() {
-        return not_found();
+        return Problem::new(Code::NotFound);
     }
     if let Some(error) = error.downcast_ref::<ParseParamError>() {
-        return invalid_input(format!("{}: {}", error.name, reason(&error.reason)));
+        return invalid_parameter(error.name, &error.reason);
     }
     if let Some(error) = error.downcast_ref::<ParsePathError>() {
-        let name = path_parameter(route, error.name);
-        return invalid_input(format!("{name}: {}", reason(&error.reason)));
+        return invalid_parameter(path_parameter(route, error.name), &error.reason);
     }
     if error.is::<ContentTypeError>() {
         return unsupported_media_type();
@@ -37,26 +36,13 @@ pub(super) fn to_problem(error: &poem::Error, route: &Route) -> Problem {
 
 /// 503 until the database answers and has the schema of this version.
 pub(super) fn starting() -> Problem {
-    Problem::unavailable(
-        "starting",
-        "This instance is starting: it waits for the database, or brings its schema up to date. Try again a little later.",
-        Duration::from_secs(1),
-    )
-}
-
-/// 404: there is no such route.
-pub(super) fn not_found() -> Problem {
-    Problem::new(
-        StatusCode::NOT_FOUND,
-        "not_found",
-        "There is nothing at this path. The API is described at /docs.",
-    )
+    Problem::new(Code::Starting).retry_after(Duration::from_secs(1))
 }
 
 /// 405 with `Allow` (RFC 9110, section 15.5.6).
 fn method_not_allowed(route: &Route) -> Problem {
     let detail = format!("This path answers to {}.", route.allow);
-    let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail);
+    let problem = Problem::new(Code::MethodNotAllowed).with_detail(detail);
     match HeaderValue::from_str(&route.allow) {
         Ok(allow) => problem.with_header(header::ALLOW, allow),
         Err(_) => problem,
@@ -64,8 +50,12 @@ fn method_not_allowed(route: &Route) -> Problem {
 }
 
 /// 422: well-formed, but not what the route takes.
-fn invalid_input(detail: String) -> Problem {
-    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_input", detail)
+fn invalid_parameter(name: &str, message: &str) -> Problem {
+    let reason = reason(message);
+    let item = ErrorItem::of_parameter(name, ErrorItemCode::Invalid, &reason);
+    Problem::new(Code::InvalidInput)
+        .with_detail(format!("{name}: {reason}"))
+        .with_errors(vec![item])
 }
 
 /// The name that the document gives a parameter of the path; poem-openapi numbers them: `param0`.

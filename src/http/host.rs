@@ -5,9 +5,9 @@ use std::net::Ipv6Addr;
 use poem::Request;
 use poem::http::header::HOST;
 use poem::http::uri::Authority;
-use poem::http::{HeaderValue, StatusCode, Version};
+use poem::http::{HeaderValue, Version};
 
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 
 /// The authority of the request's target: a host, perhaps with a port, as RFC 3986, section 3.2, writes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,11 +88,7 @@ fn is_host(host: &str) -> bool {
 
 /// 400 with the code of nginx, which refuses the same (nix/nginx-problems.nix).
 fn bad_host() -> Problem {
-    Problem::new(
-        StatusCode::BAD_REQUEST,
-        "bad_request",
-        "The request must have one Host header, which names a host and perhaps a port.",
-    )
+    Problem::new(Code::BadRequest)
 }
 
 #[cfg(test)]
@@ -105,7 +101,7 @@ mod tests {
             let line = HeaderValue::from_bytes(line).unwrap();
             request.headers_mut().append(HOST, line);
         }
-        let host = Host::of(&request).map_err(|problem| problem.status.as_u16())?;
+        let host = Host::of(&request).map_err(|problem| problem.status().as_u16())?;
         Ok(host.map(|host| host.0))
     }
 

@@ -25,7 +25,7 @@ pub(crate) use routes::Routes;
 use crate::api::{MAX_BODY_BYTES, RequestContext, body_too_large};
 use crate::config::{AllowedOrigins, Config, Environment};
 use crate::draining::Draining;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 use crate::telemetry::{ACCESS_LOG, Metrics};
 use cross_origin::{Origin, Target};
 use host::Host;
@@ -150,7 +150,7 @@ impl Pipeline {
 
     async fn guarded(&self, request: Request, route: &Route, origin: &Origin) -> Result<Response, Problem> {
         if !route.is_known() {
-            return Err(errors::not_found());
+            return Err(Problem::new(Code::NotFound));
         }
         if *request.method() == Method::OPTIONS {
             return Ok(options_response(route));
@@ -169,11 +169,7 @@ impl Pipeline {
             }
             Err(_elapsed) => {
                 tracing::warn!(route = route.pattern, "the request deadline has passed");
-                Err(Problem::unavailable(
-                    "deadline_exceeded",
-                    "The request took too long and was given up. Try again a little later.",
-                    Duration::from_secs(2),
-                ))
+                Err(Problem::new(Code::DeadlineExceeded).retry_after(Duration::from_secs(2)))
             }
         }
     }

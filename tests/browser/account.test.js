@@ -71,6 +71,16 @@ describe("an account", () => {
       assert.deepEqual(texts, ["8 to 128 characters.", "Must be 8 to 128 characters."]);
     }));
 
+  it("is told of all wrong fields at once, and the first has the focus", () =>
+    onDevice(browser, url, async (device) => {
+      const page = await device.newPage();
+      await page.goto("/#/sign-up");
+      await submit(page, { Username: "a/b", Password: "short" }, "Create account");
+      await page.locator("input[aria-invalid]").nth(1).waitFor();
+      assert.equal(await page.locator(".field-error:not(:empty)").count(), 2);
+      assert.equal(await page.locator(":focus").getAttribute("name"), "username");
+    }));
+
   it("sees that it waits, and cannot send a form twice", () =>
     onDevice(browser, url, async (device) => {
       const page = await device.newPage();

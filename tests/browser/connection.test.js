@@ -58,19 +58,20 @@ describe("a dependency that is away", () => {
     await onDevice(browser, url, async (device) => {
       const page = await device.newPage();
       await signUp(page, newName());
-      const detail = "database: ok, cache: unavailable";
       const json = {
         type: "about:blank",
         title: "Service Unavailable",
         status: 503,
-        detail,
+        detail: "For people alone.",
         instance: "/ready",
         code: "not_ready",
         request_id: "",
+        errors: [{ dependency: "cache", code: "unavailable", detail: "does not answer" }],
       };
       await page.route("**/ready", (route) => route.fulfill({ status: 503, json }));
       await page.getByRole("link", { name: "Status" }).click();
       await page.locator(".bad", { hasText: "unavailable" }).waitFor();
+      assert.equal(await page.locator(".good", { hasText: "ok" }).count(), 1);
       await page.route(
         "**/refresh",
         (route) =>

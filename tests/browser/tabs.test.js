@@ -32,7 +32,7 @@ async function expireTokenOf(page, path) {
     status: 401,
     detail: "expired",
     instance: path,
-    code: "invalid_access_token",
+    code: "access_token_expired",
     request_id: "",
   };
   await page.route(`**${path}`, (route) => route.fulfill({ status: 401, json: body }), { times: 1 });

@@ -107,7 +107,7 @@ describe("a frontend of another origin, with openapi-fetch and the generated typ
           names: [username, username, username],
           sessions: 1,
           logout: "logged out",
-          code: "invalid_access_token",
+          code: "session_ended",
         });
       },
       { allowedHosts },

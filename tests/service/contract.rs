@@ -68,8 +68,8 @@ async fn every_kind_of_wrong_request_is_answered_with_the_same_shape_and_a_stabl
             415,
             "unsupported_media_type",
         ),
-        (client.me().await, 401, "invalid_access_token"),
-        (client.end_session("7").await, 401, "invalid_access_token"),
+        (client.me().await, 401, "access_token_missing"),
+        (client.end_session("7").await, 401, "access_token_missing"),
         (
             client.on_another_device().login("nobody", PASSWORD).await,
             401,

@@ -102,7 +102,7 @@ async fn changing_the_password_once_more_at_another_instance_ends_what_the_first
         200
     );
     let again = client.change_password(PASSWORD, "another password").await;
-    assert_eq!(again.assert_problem(401), "invalid_access_token");
+    assert_eq!(again.assert_problem(401), "session_ended");
     assert_eq!(
         (
             other.get("/sessions").await.status,

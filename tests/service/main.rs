@@ -30,6 +30,7 @@ mod observability;
 mod offers;
 mod operator;
 mod passwords;
+mod problems;
 mod protected;
 mod refresh;
 mod revocation;

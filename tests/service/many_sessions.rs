@@ -35,7 +35,7 @@ async fn signed_in(server: &TestServer) -> Client {
 }
 
 async fn assert_over(client: &mut Client) {
-    assert_eq!(client.me().await.assert_problem(401), "invalid_access_token");
+    assert_eq!(client.me().await.assert_problem(401), "session_ended");
     assert_eq!(client.refresh().await.assert_problem(401), "session_ended");
 }
 

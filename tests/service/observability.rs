@@ -209,6 +209,6 @@ async fn metrics_are_text_on_their_own_address_and_totals_behind_a_token() {
     assert!(totals["uptime_seconds"].as_f64().unwrap() > 0.0 && totals["latency"]["p99"].as_f64().unwrap() > 0.0);
     assert_eq!(
         server.client().get("/metrics").await.assert_problem(401),
-        "invalid_access_token"
+        "access_token_missing"
     );
 }

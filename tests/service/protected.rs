@@ -13,24 +13,24 @@ on_both_storages! {
 async fn every_protected_operation_refuses_whoever_is_not_signed_in(server: TestServer) {
     let ended = server.signed_up("ada").await;
     assert_eq!(ended.logout_all().await.status, 200);
-    let nonsense = [
-        None,
-        Some("nonsense".to_owned()),
-        Some("a.b.c".to_owned()),
-        Some(String::new()),
-        ended.access_token,
+    let tokens = [
+        (None, "access_token_missing"),
+        (Some(String::new()), "access_token_missing"),
+        (Some("nonsense".to_owned()), "invalid_access_token"),
+        (Some("a.b.c".to_owned()), "invalid_access_token"),
+        (ended.access_token, "session_ended"),
     ];
     let operations = protected_operations();
     assert!(operations.len() >= 7, "{operations:?}");
     for (method, path) in operations {
-        for token in &nonsense {
+        for (token, expected) in &tokens {
             let client = server.client().with_token(token.as_deref());
             // Whatever else is wrong with the request is not told to a stranger.
             for body in [None, Some(json!({"nonsense": true}))] {
                 let answer = client.send_json(method.clone(), &path, body.as_ref()).await;
                 let code = answer.assert_problem(401);
-                assert_eq!(code, "invalid_access_token", "{method} {path} with {token:?}");
-                assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
+                assert_eq!(code, *expected, "{method} {path} with {token:?}");
+                answer.assert_challenge_for(&code);
             }
         }
     }

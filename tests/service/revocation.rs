@@ -26,7 +26,7 @@ async fn logging_out_everywhere_makes_every_token_useless_at_once(server: TestSe
     assert_eq!(answer.status, 200);
     assert!(answer.set_cookie().unwrap().contains("Max-Age=0;"), "{answer:?}");
     for device in [&mut phone, &mut laptop] {
-        assert_eq!(device.me().await.assert_problem(401), "invalid_access_token");
+        assert_eq!(device.me().await.assert_problem(401), "session_ended");
         assert_eq!(device.refresh().await.assert_problem(401), "session_ended");
     }
 }
@@ -111,7 +111,7 @@ async fn copies_of_the_tokens_of_the_session_that_changes_the_password_are_worth
     let mut other_thief = owner.clone();
     assert_eq!(owner.change_password(PASSWORD, "another password").await.status, 200);
     for thief in [&mut thief, &mut other_thief] {
-        assert_eq!(thief.me().await.assert_problem(401), "invalid_access_token");
+        assert_eq!(thief.me().await.assert_problem(401), "session_ended");
         assert_eq!(thief.refresh().await.assert_problem(401), "session_ended");
     }
     server.step_seconds(31);

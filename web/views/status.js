@@ -60,16 +60,18 @@ export function statusView(signal) {
 
 /**
  * @param {AbortSignal} signal
- * @returns {Promise<string>} such as "database: ok, cache: unavailable"
+ * @returns {Promise<Schemas["Dependencies"]>}
  */
 async function readiness(signal) {
   try {
-    const { database, cache } = (await call("get", "/ready", { signal })).dependencies;
-    return `database: ${database}, cache: ${cache}`;
+    return (await call("get", "/ready", { signal })).dependencies;
   } catch (error) {
-    // 503 is an answer here, and its detail tells the same in the same form.
-    if (error instanceof ApiError && error.code === "not_ready") return error.message;
-    throw error;
+    // This 503 is an answer, too.
+    if (!(error instanceof ApiError && error.code === "not_ready")) throw error;
+    const away = error.errors.map(({ dependency }) => dependency);
+    /** @param {string} name */
+    const state = (name) => (away.includes(name) ? "unavailable" : "ok");
+    return { database: state("database"), cache: state("cache") };
   }
 }
 
@@ -86,11 +88,10 @@ function overview() {
   const tone = (state) => (state === "ok" ? "good" : "bad");
   return {
     element,
-    /** @param {string} text */
-    showReadiness(text) {
-      const states = Object.fromEntries(text.split(", ").map((part) => part.split(": ")));
-      database.show(states.database ?? "unknown", tone(states.database));
-      cache.show(states.cache ?? "unknown", tone(states.cache));
+    /** @param {Schemas["Dependencies"]} states */
+    showReadiness(states) {
+      database.show(states.database, tone(states.database));
+      cache.show(states.cache, tone(states.cache));
     },
     /** @param {Schemas["Summary"]} summary */
     showSummary(summary) {

@@ -87,7 +87,7 @@ class ThePod(Specification):
         self.assertEqual(len(sessions), 2)
         (other,) = [session["id"] for session in sessions if not session["current"]]
         self.assertEqual(laptop.send("DELETE", f"/sessions/{other}").status, 200)
-        self._assert_problem(phone.get("/me"), 401, "invalid_access_token")
+        self._assert_problem(phone.get("/me"), 401, "session_ended")
         self._assert_problem(phone.post("/refresh"), 401, "session_ended")
 
         change = {"current_password": PASSWORD, "new_password": "another horse battery"}
@@ -97,7 +97,7 @@ class ThePod(Specification):
         self.assertEqual(phone.post("/logout").status, 200)
         self._assert_problem(phone.post("/refresh"), 401, "session_ended")
         self.assertEqual(laptop.post("/logout-all").status, 200)
-        self._assert_problem(laptop.get("/me"), 401, "invalid_access_token")
+        self._assert_problem(laptop.get("/me"), 401, "session_ended")
 
     def after_sign_ins_the_app_keeps_at_most_15_mb(self):
         client = self.pod.client()

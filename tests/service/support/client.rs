@@ -286,6 +286,19 @@ impl Answer {
             .map(|cookie| cookie.split(';').next().unwrap().to_owned())
     }
 
+    /// Checks the challenge of a 401 (RFC 6750, section 3.1): an error is for a token that came and was refused.
+    #[allow(dead_code)] // for the soak
+    pub(crate) fn assert_challenge_for(&self, code: &str) {
+        let challenge = self.header("www-authenticate").unwrap();
+        let is_of_refused_token = ["access_token_expired", "invalid_access_token", "session_ended"].contains(&code);
+        let expected = if is_of_refused_token {
+            "Bearer error=\"invalid_token\""
+        } else {
+            "Bearer"
+        };
+        assert_eq!(challenge.split(", ").next(), Some(expected), "{code}");
+    }
+
     /// Checks that this is an error in the one shape that all errors have, and returns its code.
     pub(crate) fn assert_problem(&self, status: u16) -> String {
         assert_eq!(self.status, status, "{self:?}");

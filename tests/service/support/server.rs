@@ -120,6 +120,11 @@ impl TestServer {
         self.clock.step(TimeDelta::seconds(seconds));
     }
 
+    #[allow(dead_code)] // for the soak
+    pub(crate) fn step_milliseconds(&self, milliseconds: i64) {
+        self.clock.step(TimeDelta::milliseconds(milliseconds));
+    }
+
     /// A connection to the server's database.
     pub(crate) async fn database(&self) -> sea_orm::DatabaseConnection {
         sea_orm::Database::connect(&self.database_url).await.unwrap()

@@ -1,10 +1,12 @@
 //! The OpenAPI document: what poem-openapi generates, with what it leaves out.
 
+mod errors;
+mod headers;
+
 use serde_json::{Map, Value, json};
 
 use super::service;
 use crate::config::Offers;
-use crate::problem::CONTENT_TYPE;
 
 /// Methods under which a path item has operations.
 const METHODS: [&str; 5] = ["get", "put", "post", "delete", "patch"];
@@ -35,24 +37,31 @@ fn document() -> Value {
     let mut document: Value = serde_json::from_str(&generated).expect("generated JSON is JSON");
     document["openapi"] = json!("3.0.3");
     plain_media_types(&mut document);
-    if let Some(paths) = document["paths"].as_object_mut() {
-        for item in paths.values_mut() {
-            for method in METHODS {
-                if let Some(operation) = item.get_mut(method) {
-                    add_errors_of_protected(operation);
-                    add_common_errors(operation, method);
-                    say_when_public(operation);
-                }
+    plain_references(&mut document);
+    each_operation(&mut document, |method, operation| {
+        say_when_public(operation);
+        errors::describe(operation, method);
+        headers::describe(operation);
+    });
+    // Whoever has no cookie is signed out already.
+    document["paths"]["/logout"]["post"]["security"] = json!([{ "cookie": [] }, {}]);
+    errors::add_examples(&mut document);
+    errors::share(&mut document);
+    headers::add_components(&mut document);
+    for schema in ["Credentials", "SignIn", "PasswordChange", "Deletion"] {
+        forbid_unknown_fields(&mut document, schema);
+    }
+    document
+}
+
+fn each_operation(document: &mut Value, mut change: impl FnMut(&str, &mut Value)) {
+    for item in document["paths"].as_object_mut().into_iter().flat_map(Map::values_mut) {
+        for method in METHODS {
+            if let Some(operation) = item.get_mut(method) {
+                change(method, operation);
             }
         }
     }
-    // Whoever has no cookie is signed out already.
-    document["paths"]["/logout"]["post"]["security"] = json!([{ "cookie": [] }, {}]);
-    forbid_unknown_fields(&mut document, "Credentials");
-    forbid_unknown_fields(&mut document, "SignIn");
-    forbid_unknown_fields(&mut document, "PasswordChange");
-    forbid_unknown_fields(&mut document, "Deletion");
-    document
 }
 
 /// Generators look for `application/json` and stumble over parameters such as a charset.
@@ -73,55 +82,22 @@ fn plain_media_types(value: &mut Value) {
     }
 }
 
-/// What an operation answers to whoever is not signed in, or with a one-time password.
-fn add_errors_of_protected(operation: &mut Value) {
-    let schemes = operation["security"].as_array();
-    let is_protected = schemes.is_some_and(|schemes| schemes.iter().any(|scheme| scheme.get("bearer").is_some()));
-    if is_protected {
-        add_error(
-            operation,
-            "401",
-            "The access token is missing, expired or of an ended session",
-        );
-        add_error(
-            operation,
-            "403",
-            "The password has to be changed first, or the request comes from a page of another origin",
-        );
+/// A reference with a description is an intersection to generators, such as `ErrorCode & unknown`: what it refers to has
+/// a description of its own.
+fn plain_references(value: &mut Value) {
+    let parts = value.get("allOf").and_then(Value::as_array).map(Vec::as_slice);
+    if let Some([reference, description]) = parts
+        && reference.get("$ref").is_some()
+        && description
+            .as_object()
+            .is_some_and(|members| members.keys().eq(["description"]))
+    {
+        *value = reference.clone();
     }
-}
-
-/// Unless the operation documents that status itself.
-fn add_error(operation: &mut Value, status: &str, description: &str) {
-    let problem = json!({ "schema": { "$ref": "#/components/schemas/Problem" } });
-    let content = Map::from_iter([(CONTENT_TYPE.to_owned(), problem)]);
-    let response = json!({ "description": description, "content": content });
-    if let Some(responses) = operation["responses"].as_object_mut() {
-        responses.entry(status).or_insert(response);
-    }
-}
-
-/// What any operation can answer, because the guards in front of it or the server as a whole refuse.
-fn add_common_errors(operation: &mut Value, method: &str) {
-    let has_body = operation.get("requestBody").is_some();
-    let mut add = |status: &str, description: &str| add_error(operation, status, description);
-    if has_body {
-        add("400", "The body is not JSON, or the request names no host");
-        add("415", "The body is not declared as JSON");
-        add("422", "A field is missing or not valid; `detail` names it");
-    }
-    if method != "get" {
-        add("403", "The request comes from a page of another origin");
-    }
-    add("400", "The request names no host, or several");
-    add("413", "The body is too large");
-    add("500", "The server failed");
-    add(
-        "503",
-        "Starting, overloaded, or the database is away; `Retry-After` says when to come back",
-    );
-    if let Some(responses) = operation["responses"].as_object_mut() {
-        responses.sort_keys();
+    match value {
+        Value::Object(members) => members.values_mut().for_each(plain_references),
+        Value::Array(items) => items.iter_mut().for_each(plain_references),
+        _ => {}
     }
 }
 

@@ -1,5 +1,8 @@
 //! The one shape in which every error leaves the server: problem details (RFC 9457).
 
+mod code;
+mod item;
+
 use std::fmt;
 use std::time::Duration;
 
@@ -9,6 +12,9 @@ use poem::{IntoResponse, Response};
 use poem_openapi::Object;
 use serde::{Deserialize, Serialize};
 
+pub use code::Code;
+pub use item::{ErrorItem, ErrorItemCode};
+
 /// The media type of every error body (RFC 9457, section 3).
 pub const CONTENT_TYPE: &str = "application/problem+json";
 
@@ -16,39 +22,49 @@ pub const CONTENT_TYPE: &str = "application/problem+json";
 /// path and id and renders it as [`ProblemDetails`].
 #[derive(Clone, Debug)]
 pub struct Problem {
-    /// The HTTP status of the response.
-    pub status: StatusCode,
-    /// A stable name that client code can branch on, such as `invalid_credentials`.
-    pub code: &'static str,
-    /// What went wrong and how to mend it, for a person. Never an internal error text, never a secret.
+    /// A stable name that client code can branch on; the HTTP status comes with it.
+    pub code: Code,
+    /// What went wrong and how to correct it, for a person. Never an internal error text, never a secret.
     pub detail: String,
+    /// Each thing that is wrong, where there may be several.
+    pub errors: Vec<ErrorItem>,
     /// Response headers that belong to this error, such as `Retry-After`.
     pub headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Problem {
-    /// A problem with no headers of its own.
-    pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+    /// A problem in the words of its code, with no headers of its own.
+    pub fn new(code: Code) -> Self {
         Self {
-            status,
             code,
-            detail: detail.into(),
+            detail: code.detail().to_owned(),
+            errors: Vec::new(),
             headers: Vec::new(),
         }
     }
 
     /// 500 for everything that is our fault and that the client can do nothing about.
     pub fn internal() -> Self {
-        Self::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "internal_error",
-            "The server failed to handle this request. Quote the request_id when you report it.",
-        )
+        Self::new(Code::InternalError)
     }
 
-    /// 503 with `Retry-After`: the same request may succeed a little later.
-    pub fn unavailable(code: &'static str, detail: impl Into<String>, retry_after: Duration) -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail).retry_after(retry_after)
+    /// The HTTP status of the response.
+    pub fn status(&self) -> StatusCode {
+        self.code.status()
+    }
+
+    /// Says what went wrong in words of this request.
+    #[must_use]
+    pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = detail.into();
+        self
+    }
+
+    /// Says each thing that is wrong.
+    #[must_use]
+    pub fn with_errors(mut self, errors: Vec<ErrorItem>) -> Self {
+        self.errors = errors;
+        self
     }
 
     /// Adds a response header.
@@ -58,35 +74,40 @@ impl Problem {
         self
     }
 
-    /// Adds `Retry-After` in whole seconds, rounded up so that a client that waits that long is not refused again.
+    /// Adds `Retry-After`: the same request may succeed after that.
     #[must_use]
     pub fn retry_after(self, wait: Duration) -> Self {
-        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-        self.with_header(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)))
+        self.with_header(header::RETRY_AFTER, HeaderValue::from(whole_seconds(wait)))
+    }
+
+    /// The body of the response, as an answer to the request `request_id` for `path`.
+    pub fn details(&self, path: &str, request_id: &str) -> ProblemDetails {
+        ProblemDetails {
+            r#type: "about:blank".to_owned(),
+            title: title(self.status()).to_owned(),
+            status: self.status().as_u16(),
+            detail: self.detail.clone(),
+            instance: path.to_owned(),
+            code: self.code,
+            request_id: request_id.to_owned(),
+            errors: (!self.errors.is_empty()).then(|| self.errors.clone()),
+        }
     }
 
     /// The response for this problem, as an answer to the request `request_id` for `path`.
     pub fn into_response_for(self, path: &str, request_id: &str) -> Response {
-        let details = ProblemDetails {
-            r#type: "about:blank".to_owned(),
-            title: title(self.status).to_owned(),
-            status: self.status.as_u16(),
-            detail: self.detail,
-            instance: path.to_owned(),
-            code: self.code.to_owned(),
-            request_id: request_id.to_owned(),
-        };
+        let details = self.details(path, request_id);
         let mut response = Response::builder()
-            .status(self.status)
+            .status(self.code.status())
             .content_type(CONTENT_TYPE)
             .body(serde_json::to_vec(&details).unwrap_or_default());
         // An error describes one moment: a shared cache must not replay it to somebody else.
         response
             .headers_mut()
             .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        // Every 401 names a way to authenticate (RFC 9110, section 15.5.2; RFC 6750, section 3).
-        if self.status == StatusCode::UNAUTHORIZED {
-            let challenge = HeaderValue::from_static("Bearer");
+        // Every 401 names a way to authenticate (RFC 9110, section 15.5.2).
+        if self.code.status() == StatusCode::UNAUTHORIZED {
+            let challenge = HeaderValue::from_static(challenge(self.code));
             response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
         }
         for (name, value) in self.headers {
@@ -96,8 +117,24 @@ impl Problem {
     }
 }
 
+/// `wait` in whole seconds, of which there is one at least, rounded up: whoever waits that long is not refused again.
+pub fn whole_seconds(wait: Duration) -> u64 {
+    (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)
+}
+
+/// RFC 6750, section 3: an error is for a token that came and was refused; a request without one learns the scheme alone.
+fn challenge(code: Code) -> &'static str {
+    match code {
+        Code::AccessTokenExpired => {
+            "Bearer error=\"invalid_token\", error_description=\"The access token has expired\""
+        }
+        _ if code.is_of_refused_token() => "Bearer error=\"invalid_token\"",
+        _ => "Bearer",
+    }
+}
+
 /// The status in the words of RFC 9110, section 15.5, two of which the `http` crate still has from the RFCs before.
-fn title(status: StatusCode) -> &'static str {
+pub(crate) fn title(status: StatusCode) -> &'static str {
     match status {
         StatusCode::PAYLOAD_TOO_LARGE => "Content Too Large",
         StatusCode::UNPROCESSABLE_ENTITY => "Unprocessable Content",
@@ -107,7 +144,7 @@ fn title(status: StatusCode) -> &'static str {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}: {}", self.status.as_u16(), self.code, self.detail)
+        write!(f, "{} {}: {}", self.status().as_u16(), self.code.as_str(), self.detail)
     }
 }
 
@@ -115,7 +152,7 @@ impl std::error::Error for Problem {}
 
 impl ResponseError for Problem {
     fn status(&self) -> StatusCode {
-        self.status
+        self.code.status()
     }
 
     fn as_response(&self) -> Response {
@@ -135,14 +172,18 @@ pub struct ProblemDetails {
     /// The HTTP status of the response.
     #[oai(validator(minimum(value = "400"), maximum(value = "599")))]
     pub status: u16,
-    /// What went wrong and how to mend it, in a sentence for a person.
+    /// What went wrong and how to correct it, in a sentence for a person.
     pub detail: String,
     /// The path that was requested.
     pub instance: String,
-    /// A stable name for client code to branch on.
-    pub code: String,
+    /// What went wrong, for code.
+    pub code: Code,
     /// The id under which the server logged this request.
     pub request_id: String,
+    /// Each thing that is wrong, where there may be several: all wrong fields of a body at once.
+    #[oai(skip_serializing_if_is_none)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub errors: Option<Vec<ErrorItem>>,
 }
 
 #[cfg(test)]
@@ -151,7 +192,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_problem_is_rendered_with_every_member_of_rfc_9457() {
-        let problem = Problem::unavailable("database_unavailable", "Try again.", Duration::from_millis(1200));
+        let problem = Problem::new(Code::DatabaseUnavailable)
+            .with_detail("Try again.")
+            .retry_after(Duration::from_millis(1200));
         let response = problem.into_response_for("/me", "req-1");
         assert_eq!(response.status(), 503);
         assert_eq!(response.content_type(), Some(CONTENT_TYPE));
@@ -164,6 +207,19 @@ mod tests {
                 "instance": "/me", "code": "database_unavailable", "request_id": "req-1"
             })
         );
+    }
+
+    /// RFC 6750, section 3.1
+    #[test]
+    fn only_a_token_that_came_is_called_invalid() {
+        assert_eq!(challenge(Code::AccessTokenMissing), "Bearer");
+        assert_eq!(challenge(Code::InvalidCredentials), "Bearer");
+        for code in [Code::AccessTokenExpired, Code::InvalidAccessToken, Code::SessionEnded] {
+            assert!(
+                challenge(code).starts_with("Bearer error=\"invalid_token\""),
+                "{code:?}"
+            );
+        }
     }
 
     /// F35
