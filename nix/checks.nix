@@ -72,7 +72,7 @@ in
   # The nginx that ships accepts the configuration that ships.
   nginx-conf = pkgs.runCommand "check-nginx-conf" { } ''
     ln -s ${nginxConf} nginx.conf
-    touch trusted-proxies.conf allowed-origins.conf $out
+    touch trusted-proxies.conf allowed-origins.conf exposed-headers.conf $out
     ${lib.getExe hostPrograms.nginx} -t -e stderr -p "$PWD" -c "$PWD/nginx.conf"
   '';
 }

@@ -3,7 +3,7 @@
 #   nix-instantiate --eval --strict --json -E 'import ./nix/nginx-conf.nix { listen = "127.0.0.1:8080"; }'
 #
 # Every path in it is relative to the runtime directory, where `slipway container` starts nginx and puts its socket,
-# trusted-proxies.conf and allowed-origins.conf; so the same file serves in the image, in the tests and on a developer's machine.
+# trusted-proxies.conf, allowed-origins.conf and exposed-headers.conf; so the same file serves in the image, in the tests and on a developer's machine.
 {
   # Where nginx listens. `[::]:8080` is IPv6 alone, or both with `[::]:8080 ipv6only=off`.
   listen ? "8080",
@@ -172,7 +172,7 @@ in
       "~^(?<harmless_path>/[A-Za-z0-9._~!$&'()*+,;=:@%/-]{0,1023})(\?|$)" $harmless_path;
       default /;
     }
-    # Whose pages may read it, as the server has it (src/http/cross_origin.rs): ALLOWED_ORIGINS, one row for each.
+    # Whose pages may read it, as the server has it (src/config/origins.rs): ALLOWED_ORIGINS, one row for each.
     map $http_origin $allowed_origin {
       include allowed-origins.conf;
       default "";
@@ -242,7 +242,7 @@ in
       set $exposed_headers "";
       if ($allowed_origin) {
         set $allowed_credentials true;
-        set $exposed_headers "Link, X-Request-Id, Retry-After, RateLimit, RateLimit-Policy";
+        include exposed-headers.conf;
       }
 
       # Whose limits count: an IPv4 address, also one that is written as IPv6, or the /64 that one IPv6 client has to

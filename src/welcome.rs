@@ -1,5 +1,6 @@
 //! What a person sees who starts the server on a terminal.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use slipway::app::App;
@@ -9,10 +10,20 @@ use slipway::console;
 /// How long the start waits for whoever reads it.
 const PATIENCE: Duration = Duration::from_millis(500);
 
+/// Where the API is. In development by the name that frontends are served under as well: to browsers `127.0.0.1` is another
+/// site, for which they keep no cookies of ours.
+fn url(address: SocketAddr, environment: Environment) -> String {
+    if environment == Environment::Development && address.ip().is_loopback() {
+        format!("http://localhost:{}", address.port())
+    } else {
+        format!("http://{address}")
+    }
+}
+
 /// Prints where everything is, on standard error. In production the log says it instead.
 pub(crate) fn print(config: &Config, app: &App) {
     let listen = match (app.address, &config.listen) {
-        (Some(address), _) => format!("http://{address}"),
+        (Some(address), _) => url(address, config.environment),
         (None, Listen::Unix(path)) => format!("unix:{}", path.display()),
         (None, Listen::Tcp(address)) => format!("http://{address}"),
     };

@@ -1,5 +1,6 @@
 //! The configuration: options as given become a [`Config`] that the rest of the server can rely on.
 
+mod cors_headers;
 mod database_url;
 mod environment;
 mod options;
@@ -16,10 +17,11 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use ipnet::IpNet;
 
+pub use cors_headers::CorsHeaders;
 pub use database_url::{DatabaseUrl, Host, PostgresUrl, SqliteUrl};
 pub use environment::parse;
 pub use options::{Environment, LogFormat, Options, Registration, SameSite, Switch};
-pub use origins::AllowedOrigins;
+pub use origins::{AllowedOrigin, AllowedOrigins};
 pub use risks::Risk;
 pub use secret::Secret;
 pub use token_secrets::TokenSecret;
@@ -52,6 +54,8 @@ pub struct Config {
     pub cookie: CookieConfig,
     /// Which other origins may call the API.
     pub allowed_origins: AllowedOrigins,
+    /// Which headers their pages may send and read.
+    pub cors_headers: CorsHeaders,
     /// Which peers' `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
     pub trusted_proxies: Vec<IpNet>,
     /// Limits on attempts.
@@ -241,6 +245,7 @@ impl Config {
                 same_site: options.refresh_cookie_samesite,
             },
             allowed_origins,
+            cors_headers: CorsHeaders::with(&options.allowed_headers, &options.exposed_headers)?,
             trusted_proxies,
             rate_limits,
             passwords: PasswordConfig {

@@ -94,9 +94,21 @@ pub struct Options {
     pub jwt_audience: String,
 
     /// Origins whose pages may call the API with credentials, separated by commas. Every one of them can act as the
-    /// signed-in user [development default: http://localhost:5173,http://127.0.0.1:5173]
+    /// signed-in user. `https://*.preview.example.com` allows each host with one label more, for preview deployments: so whoever
+    /// can publish a page under that name, which on a shared domain such as vercel.app is anybody, acts as your users
+    /// [development default: http://localhost:5173,http://127.0.0.1:5173]
     #[arg(long, env = "ALLOWED_ORIGINS")]
     pub allowed_origins: Option<String>,
+
+    /// Request headers that their pages may send, separated by commas, besides those of HTTP libraries, tracing and error
+    /// reporting, which are allowed already (docs/API.md lists them). Costs nothing; a header that is not allowed has the
+    /// browser block the whole request
+    #[arg(long, env = "ALLOWED_HEADERS", default_value = "")]
+    pub allowed_headers: String,
+
+    /// Response headers that their scripts may read, separated by commas, besides those that they can already (docs/API.md)
+    #[arg(long, env = "EXPOSED_HEADERS", default_value = "")]
+    pub exposed_headers: String,
 
     /// Whether the refresh cookie is `__Host-refresh_token; Secure`. `false` lets anyone on the network read it and is
     /// refused in production [default: true in production, false in development]

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use clap::ValueEnum;
 
-use super::{AllowedOrigins, Options, RateLimitConfig, TokenSecret};
+use super::{AllowedOrigin, AllowedOrigins, Options, RateLimitConfig, TokenSecret};
 
 /// OWASP's least parameters of Argon2id, each as KiB of memory and passes (Password Storage Cheat Sheet); more of either is
 /// as good.
@@ -39,7 +39,10 @@ pub(super) fn not_accepted(
     let memory = options.argon2_memory_kib;
     let passes = options.argon2_iterations;
     let is_owasp = |(least_memory, least_passes)| memory >= least_memory && passes >= least_passes;
-    let plain = origins.iter().find(|origin| origin.starts_with("http://"));
+    let plain = origins.iter().find_map(|origin| match origin {
+        AllowedOrigin::Exactly(origin) => Some(origin).filter(|origin| origin.starts_with("http://")),
+        AllowedOrigin::AnyLabelOf(_) => None,
+    });
     let everybody = proxies.iter().find(|network| network.prefix_len() == 0);
     let secrets = [
         ("JWT_SECRET", &options.jwt_secret),

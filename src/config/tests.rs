@@ -147,7 +147,17 @@ fn wrong_urls_and_addresses_name_the_setting_and_the_form() {
     assert!(error(&with_secret(&["--listen", "8000"])).starts_with("LISTEN=8000"));
     for origin in [
         "*",
-        "https://*.example.com",
+        "https://*",
+        "https://*.com",
+        "https://*..com",
+        "https://*.com.",
+        "https://*.com:8443",
+        "https://a*.example.com",
+        "https://*.*.example.com",
+        "https://a.*.example.com",
+        "http://*.example.com",
+        "https://*.example.com/",
+        "https://*.example.com\"",
         "app.example.com",
         "https://app.example.com/",
         "https://app.example.com\" \"*",
@@ -156,6 +166,36 @@ fn wrong_urls_and_addresses_name_the_setting_and_the_form() {
     ] {
         let message = error(&with_secret(&["--allowed-origins", origin]));
         assert!(message.starts_with("ALLOWED_ORIGINS"), "{message}");
+    }
+}
+
+#[test]
+fn a_pattern_allows_each_host_with_one_label_more_and_no_other() {
+    let pattern = "--allowed-origins=https://*.Preview.example.com, https://*.example.org:8443";
+    let config = Config::from_options(&options(&with_secret(&[pattern]))).unwrap();
+    for allowed in [
+        "https://a.preview.example.com",
+        "https://feature-7.preview.example.com",
+        "https://x.example.org:8443",
+    ] {
+        assert!(config.allowed_origins.contains(allowed), "{allowed}");
+    }
+    for foreign in [
+        "https://preview.example.com",
+        "https://.preview.example.com",
+        "https://a.b.preview.example.com",
+        "http://a.preview.example.com",
+        "https://a.preview.example.com:8443",
+        "https://a.preview.example.com.evil.example",
+        "https://evil.example/.preview.example.com",
+        "https://evil.example#.preview.example.com",
+        "https://x@y.preview.example.com",
+        "https://apreview.example.com",
+        "https://A.preview.example.com",
+        "https://x.example.org",
+        "null",
+    ] {
+        assert!(!config.allowed_origins.contains(foreign), "{foreign}");
     }
 }
 

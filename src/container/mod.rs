@@ -59,7 +59,12 @@ pub async fn run(options: &ContainerOptions, logs: &LogOutput) -> Result<(), Con
     let mut signals = signals.map_err(|error| ConfigError(format!("cannot catch signals: {error}")))?;
     let runtime_dir = RuntimeDir::open(&options.runtime_dir)?;
     let config = Config::from_options(&behind_nginx(&options.server, &runtime_dir)?)?;
-    runtime_dir.furnish(&options.nginx_config, &config.trusted_proxies, &config.allowed_origins)?;
+    runtime_dir.furnish(
+        &options.nginx_config,
+        &config.trusted_proxies,
+        &config.allowed_origins,
+        &config.cors_headers,
+    )?;
 
     let mut nginx = Nginx::start(&options.nginx, runtime_dir.path(), logs)?;
     let app = tokio::select! {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use ipnet::IpNet;
 use rustix::process::geteuid;
 
-use crate::config::{AllowedOrigins, ConfigError};
+use crate::config::{AllowedOrigin, AllowedOrigins, ConfigError, CorsHeaders};
 
 /// The folder of `SLIPWAY_RUNTIME_DIR`.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ impl RuntimeDir {
     }
 
     /// Puts there what nginx needs: its configuration, whose `X-Forwarded-For` it may believe, and pages of which origins
-    /// may read what it answers by itself.
+    /// may read what it answers by itself, with which headers.
     ///
     /// # Errors
     /// When the configuration is not there, or the folder cannot be written to.
@@ -44,6 +44,7 @@ impl RuntimeDir {
         nginx_config: &str,
         trusted_proxies: &[IpNet],
         allowed_origins: &AllowedOrigins,
+        cors_headers: &CorsHeaders,
     ) -> Result<(), ConfigError> {
         let config = fs::canonicalize(nginx_config).map_err(|error| {
             ConfigError(format!(
@@ -53,6 +54,7 @@ impl RuntimeDir {
         let write = || {
             fs::write(self.0.join("trusted-proxies.conf"), real_ip_directives(trusted_proxies))?;
             fs::write(self.0.join("allowed-origins.conf"), map_rows(allowed_origins))?;
+            fs::write(self.0.join("exposed-headers.conf"), exposed_headers(cors_headers))?;
             self.link_config(&config)
         };
         write().map_err(|error| explain(&self.0, &error))
@@ -82,8 +84,20 @@ fn real_ip_directives(networks: &[IpNet]) -> String {
 
 /// One row for each origin: what the browser says, and what it is answered.
 fn map_rows(origins: &AllowedOrigins) -> String {
-    let row = |origin| format!("\"{origin}\" \"{origin}\";\n");
+    let row = |origin: &AllowedOrigin| match origin {
+        AllowedOrigin::Exactly(origin) => format!("\"{origin}\" \"{origin}\";\n"),
+        // As the server compares it (src/config/origins.rs).
+        AllowedOrigin::AnyLabelOf(suffix) => {
+            let suffix = suffix.replace('.', "\\.");
+            format!("\"~^https://[a-z0-9_-]+{suffix}$\" \"$http_origin\";\n")
+        }
+    };
     origins.iter().map(row).collect()
+}
+
+/// The directive for the place where nginx knows that the origin is allowed.
+fn exposed_headers(headers: &CorsHeaders) -> String {
+    format!("set $exposed_headers \"{}\";\n", headers.exposed)
 }
 
 fn explain(path: &Path, error: &io::Error) -> ConfigError {
@@ -109,7 +123,12 @@ mod tests {
     }
 
     fn furnish(runtime_dir: &RuntimeDir, config: &Path) -> Result<(), ConfigError> {
-        runtime_dir.furnish(config.to_str().unwrap(), &[], &AllowedOrigins::default())
+        runtime_dir.furnish(
+            config.to_str().unwrap(),
+            &[],
+            &AllowedOrigins::default(),
+            &CorsHeaders::default(),
+        )
     }
 
     #[test]

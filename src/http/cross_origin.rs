@@ -3,22 +3,19 @@
 use poem::http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
     ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD,
-    ORIGIN, VARY,
+    ORIGIN, SET_COOKIE, VARY,
 };
 use poem::http::uri::Scheme;
 use poem::http::{HeaderMap, HeaderValue, Method};
 
 use super::host::Host;
-use crate::config::AllowedOrigins;
+use crate::config::{AllowedOrigins, CorsHeaders};
 use crate::problem::{Code, Problem};
 
-/// Request headers that pages may set.
-const ALLOWED_HEADERS: HeaderValue = HeaderValue::from_static("Authorization, Content-Type, X-Request-Id");
-/// Response headers that pages may read.
-const EXPOSED_HEADERS: HeaderValue =
-    HeaderValue::from_static("Link, X-Request-Id, Retry-After, RateLimit, RateLimit-Policy");
 /// Seconds for which a browser need not ask again; Chromium caps it at two hours.
-const PREFLIGHT_LIFETIME: HeaderValue = HeaderValue::from_static("7200");
+const PREFLIGHT_LIFETIME: &str = "7200";
+/// Fetch Metadata; the browser sets it, over TLS and to localhost only.
+const SEC_FETCH_SITE: &str = "sec-fetch-site";
 
 /// Where a request comes from, as the browser says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,7 +59,7 @@ pub(super) fn origin_of(headers: &HeaderMap, target: Target<'_>, allowed: &Allow
     if let Some(origin) = origin.filter(|origin| allowed.contains(text(origin))) {
         return Origin::Allowed(origin.clone());
     }
-    match headers.get("sec-fetch-site").map(text) {
+    match headers.get(SEC_FETCH_SITE).map(text) {
         // The browser has compared scheme, host and port itself, whatever a proxy has made of the Host since. It says so
         // over TLS and to localhost only.
         Some("same-origin") => Origin::Own,
@@ -90,23 +87,49 @@ pub(super) fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
 /// Adds what lets the browser hand the response to a page of an allowed origin (R8): its exact origin, never `*`, and
 /// `Vary` so that no cache serves one origin's permission to another.
 /// `methods` are those that a preflight is told.
-pub(super) fn permit(origin: Origin, methods: Option<&str>, response: &mut HeaderMap) {
+pub(super) fn permit(origin: Origin, methods: Option<&str>, cors: &CorsHeaders, response: &mut HeaderMap) {
     response.append(VARY, HeaderValue::from_static("Origin"));
     let Origin::Allowed(name) = origin else {
         return;
     };
     response.insert(ACCESS_CONTROL_ALLOW_ORIGIN, name);
     response.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+    let mut insert = |name, value: &str| {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            response.insert(name, value);
+        }
+    };
     match methods {
         Some(methods) => {
-            if let Ok(methods) = HeaderValue::from_str(methods) {
-                response.insert(ACCESS_CONTROL_ALLOW_METHODS, methods);
-            }
-            response.insert(ACCESS_CONTROL_ALLOW_HEADERS, ALLOWED_HEADERS);
-            response.insert(ACCESS_CONTROL_MAX_AGE, PREFLIGHT_LIFETIME);
+            insert(ACCESS_CONTROL_ALLOW_METHODS, methods);
+            insert(ACCESS_CONTROL_ALLOW_HEADERS, &cors.allowed);
+            insert(ACCESS_CONTROL_MAX_AGE, PREFLIGHT_LIFETIME);
         }
-        None => {
-            response.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED_HEADERS);
-        }
+        None => insert(ACCESS_CONTROL_EXPOSE_HEADERS, &cors.exposed),
+    }
+}
+
+/// Whether the browser keeps the page's cookies apart from ours: the page is of another site, which is another registrable
+/// domain or another scheme. Ports do not matter, and `localhost` and `127.0.0.1` are two sites.
+pub(super) fn is_of_another_site(headers: &HeaderMap) -> bool {
+    headers.get(SEC_FETCH_SITE).is_some_and(|site| site == "cross-site")
+}
+
+/// Says why a sign-in that succeeded will not last: the browser drops a cookie that is not `SameSite=None` where a page of
+/// another site has called (RFC 6265bis, section 5.7), and tells nobody.
+pub(super) fn warn_of_dropped_cookie(origin: &Origin, response: &HeaderMap) {
+    let Origin::Allowed(page) = origin else {
+        return;
+    };
+    let text = |value| HeaderValue::to_str(value).unwrap_or_default();
+    let cookies = response.get_all(SET_COOKIE).iter().map(text);
+    if cookies.filter(|cookie| !cookie.contains("SameSite=None")).count() > 0 {
+        let page = text(page);
+        tracing::warn!(
+            page,
+            "the browser drops the refresh cookie of this sign-in, because page and API are of two sites: whoever signed in is signed \
+             out when the page is loaded again. Use the same host name for both, such as localhost: http://localhost:5173 and \
+             http://localhost:8000 are one site, http://127.0.0.1:8000 is another"
+        );
     }
 }

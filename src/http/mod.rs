@@ -23,7 +23,7 @@ pub use client_address::Peer;
 pub(crate) use routes::Routes;
 
 use crate::api::{MAX_BODY_BYTES, RequestContext, body_too_large};
-use crate::config::{AllowedOrigins, Config, Environment};
+use crate::config::{AllowedOrigins, Config, CorsHeaders, Environment};
 use crate::draining::Draining;
 use crate::problem::{Code, Problem};
 use crate::telemetry::{ACCESS_LOG, Metrics};
@@ -34,6 +34,9 @@ use routes::Route;
 /// A request that takes longer is given up: less than nginx' proxy_read_timeout (15 s) and the load balancer's idle
 /// timeout (60 s), so that the client hears it from us.
 pub const REQUEST_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Where sessions begin.
+const SIGN_IN_PATHS: [&str; 2] = ["/login", "/register"];
 
 /// One year, as HSTS preload lists and R27 want.
 const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000; includeSubDomains");
@@ -49,6 +52,7 @@ pub struct Pipeline {
     trusted_proxies: Vec<IpNet>,
     unknown_proxy: Once,
     allowed_origins: AllowedOrigins,
+    cors_headers: CorsHeaders,
     is_production: bool,
 }
 
@@ -64,6 +68,7 @@ impl Pipeline {
             trusted_proxies: config.trusted_proxies.clone(),
             unknown_proxy: Once::new(),
             allowed_origins: config.allowed_origins.clone(),
+            cors_headers: config.cors_headers.clone(),
             is_production: config.environment == Environment::Production,
         }
     }
@@ -138,13 +143,18 @@ impl Pipeline {
         };
         let origin = cross_origin::origin_of(request.headers(), target, &self.allowed_origins);
         let is_preflight = cross_origin::is_preflight(request.method(), request.headers());
+        let signs_in_from_another_site =
+            SIGN_IN_PATHS.contains(&path) && cross_origin::is_of_another_site(request.headers());
         let result = match host {
             Ok(_) => self.guarded(request, route, &origin).await,
             Err(problem) => Err(problem),
         };
         let mut response = result.unwrap_or_else(|problem| problem.into_response_for(path, id));
+        if signs_in_from_another_site && !self.is_production {
+            cross_origin::warn_of_dropped_cookie(&origin, response.headers());
+        }
         let methods = is_preflight.then_some(route.allow.as_str());
-        cross_origin::permit(origin, methods, response.headers_mut());
+        cross_origin::permit(origin, methods, &self.cors_headers, response.headers_mut());
         response
     }
 

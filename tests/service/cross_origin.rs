@@ -2,7 +2,7 @@
 
 use reqwest::Method;
 
-use crate::support::{Client, Container, PASSWORD, Storage, TestServer, on_both_storages};
+use crate::support::{Answer, Client, Container, PASSWORD, ServerProcess, Storage, TestServer, on_both_storages};
 
 const ALLOWED: &str = "http://localhost:5173";
 const FOREIGN: &str = "https://evil.example";
@@ -13,6 +13,7 @@ on_both_storages! {
     a_page_of_which_the_browser_says_that_it_is_the_servers_own_is_believed,
     permissions_are_given_to_exact_origins_and_never_to_all,
     a_preflight_tells_an_allowed_page_what_it_may_send,
+    the_headers_that_frontends_send_and_read_are_permitted,
     state_is_changed_by_post_and_delete_only,
 }
 
@@ -171,6 +172,124 @@ async fn a_preflight_tells_an_allowed_page_what_it_may_send(server: TestServer) 
         .await;
     assert_eq!(no_preflight.header("access-control-allow-origin"), Some(ALLOWED));
     assert_eq!(no_preflight.header("access-control-allow-methods"), None);
+}
+
+/// A header that is not listed has the browser block the whole request: Sentry, OpenTelemetry and axios add these by default.
+async fn the_headers_that_frontends_send_and_read_are_permitted(server: TestServer) {
+    let (sent, read) = permitted_headers(&server.client(), ALLOWED).await;
+    for name in [
+        "authorization",
+        "content-type",
+        "sentry-trace",
+        "baggage",
+        "traceparent",
+        "tracestate",
+        "x-requested-with",
+        "idempotency-key",
+        "cache-control",
+        "pragma",
+        "if-match",
+        "if-none-match",
+        "x-request-id",
+    ] {
+        assert!(sent.contains(&name.to_owned()), "{name} in {sent:?}");
+    }
+    for name in [
+        "retry-after",
+        "ratelimit",
+        "www-authenticate",
+        "etag",
+        "location",
+        "date",
+        "link",
+        "x-request-id",
+    ] {
+        assert!(read.contains(&name.to_owned()), "{name} in {read:?}");
+    }
+}
+
+/// What pages of `origin` may send and read, in small letters.
+async fn permitted_headers(client: &Client, origin: &str) -> (Vec<String>, Vec<String>) {
+    let page = client.clone().with_header("origin", origin);
+    let asking = page.clone().with_header("access-control-request-method", "POST");
+    let (preflight, answer) = (asking.send(Method::OPTIONS, "/login").await, page.get("/hello").await);
+    let list = |answer: &Answer, header| {
+        let names = answer.header(header).unwrap_or_default().to_ascii_lowercase();
+        names.split(", ").map(str::to_owned).collect()
+    };
+    (
+        list(&preflight, "access-control-allow-headers"),
+        list(&answer, "access-control-expose-headers"),
+    )
+}
+
+/// One list: the server's own answers pass through nginx, and what nginx answers by itself can be read as well.
+#[tokio::test]
+async fn settings_add_headers_and_previews_for_the_server_and_for_nginx_alike() {
+    let settings = [
+        ("ALLOWED_HEADERS", "X-Tenant"),
+        ("EXPOSED_HEADERS", "Server-Timing"),
+        ("ALLOWED_ORIGINS", "https://*.preview.example.com"),
+    ];
+    let container = Container::start(&settings).await;
+    for (origin, permitted) in [
+        ("https://feature-7.preview.example.com", true),
+        ("https://a.b.preview.example.com", false),
+        ("https://preview.example.com", false),
+        ("http://a.preview.example.com", false),
+        ("https://a.preview.example.com.evil.example", false),
+        ("https://aXpreview.example.com", false),
+    ] {
+        let page = container.client().with_header("origin", origin);
+        let (by_server, by_nginx) = (page.get("/nowhere").await, page.get("/.env").await);
+        by_server.assert_problem(404);
+        by_nginx.assert_problem(404);
+        for header in [
+            "access-control-allow-origin",
+            "access-control-allow-credentials",
+            "access-control-expose-headers",
+        ] {
+            assert_eq!(
+                by_server.header(header),
+                by_nginx.header(header),
+                "{header} for {origin}"
+            );
+        }
+        assert_eq!(
+            by_nginx.header("access-control-allow-origin"),
+            permitted.then_some(origin)
+        );
+        let (sent, read) = permitted_headers(&container.client(), origin).await;
+        assert_eq!(sent.contains(&"x-tenant".to_owned()), permitted, "{origin}");
+        assert_eq!(read.contains(&"server-timing".to_owned()), permitted, "{origin}");
+    }
+}
+
+/// The commonest trap of the first hour: page and API under localhost and 127.0.0.1. The browser says nothing.
+#[tokio::test]
+async fn a_sign_in_whose_cookie_the_browser_drops_is_said_in_the_log_of_development() {
+    let process = ServerProcess::start(&[]);
+    let client = process.client().await;
+    let page = of_page(&client, &[("origin", ALLOWED), ("sec-fetch-site", "same-site")]);
+    assert_eq!(page.clone().register("ada").await.status, 201);
+    assert!(
+        !process.output().contains("drops the refresh cookie"),
+        "{}",
+        process.output()
+    );
+    let page = of_page(&client, &[("origin", ALLOWED), ("sec-fetch-site", "cross-site")]);
+    assert_eq!(page.clone().login("ada", "a wrong password").await.status, 401);
+    assert!(
+        !process.output().contains("drops the refresh cookie"),
+        "{}",
+        process.output()
+    );
+    assert_eq!(page.clone().login("ada", PASSWORD).await.status, 200);
+    let line = process.await_line("drops the refresh cookie").await;
+    assert!(
+        line.contains("WARN") && line.contains(ALLOWED) && line.contains("two sites"),
+        "{line}"
+    );
 }
 
 /// R7

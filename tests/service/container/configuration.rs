@@ -74,7 +74,7 @@ fn the_configuration_names_no_path_but_below_the_runtime_directory() {
     }
     assert_eq!(
         values(&config, "include"),
-        ["trusted-proxies.conf", "allowed-origins.conf"]
+        ["trusted-proxies.conf", "allowed-origins.conf", "exposed-headers.conf"]
     );
     assert_eq!(values(&config, "error_log"), ["stderr warn"]);
     assert_eq!(
@@ -103,6 +103,7 @@ fn nginx_accepts_the_configuration_for_every_kind_of_build() {
         // The longest name there can be.
         let origin = format!("https://{}:65535", "a".repeat(253));
         write("allowed-origins.conf", &format!("\"{origin}\" \"{origin}\";\n"));
+        write("exposed-headers.conf", "set $exposed_headers \"ETag\";\n");
         let test = std::process::Command::new(program("nginx"))
             .args(["-t", "-e", "stderr", "-p"])
             .arg(folder.path())

@@ -70,7 +70,7 @@ async fn ten_thousand_half_requests_are_cut_off_and_others_are_served_meanwhile(
     let client = process.client().await;
     let url = process.await_line("Demo page").await;
     let url = url.split_whitespace().last().unwrap().trim_end_matches('/').to_owned();
-    let address = url.strip_prefix("http://").unwrap().parse().unwrap();
+    let address = url.replace("http://localhost", "127.0.0.1").parse().unwrap();
     let half = open(address, count, b"GET /hello HTTP/1.1\r\nX: ").await;
     println!("{} half requests are open at once", half.len());
     assert_served(&client, &url).await;
