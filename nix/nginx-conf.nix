@@ -165,7 +165,7 @@ in
     }
     map $status $problem_allow {
       default "";
-      405 "GET, HEAD, POST, DELETE, OPTIONS";
+      405 "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
     }
     # `return` escapes nothing: a path is quoted only when it has no character that JSON would have to escape.
     map $request_uri $problem_instance {

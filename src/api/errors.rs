@@ -53,6 +53,11 @@ impl From<StoreError> for Problem {
                 tracing::warn!(%reason, "the database is unavailable");
                 Self::new(Code::DatabaseUnavailable).retry_after(DATABASE_RETRY)
             }
+            StoreError::Value(reason) => {
+                tracing::warn!(%reason, "a value cannot be stored");
+                Self::new(Code::InvalidInput)
+                    .with_detail("A value cannot be stored, such as a text with a NUL character.")
+            }
             StoreError::Taken | StoreError::AnotherService(_) | StoreError::Other(_) => {
                 tracing::error!(%error, "a query failed");
                 Self::internal()

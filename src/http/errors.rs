@@ -30,6 +30,10 @@ pub(super) fn to_problem(error: &poem::Error, route: &Route) -> Problem {
     if error.is::<ContentTypeError>() {
         return unsupported_media_type();
     }
+    // Of a handler, or of a payload of the framework's: no fault of a client's may look like one of ours.
+    if error.status().is_client_error() {
+        return Problem::of_client(error.status(), error.to_string());
+    }
     tracing::error!(%error, "a request failed in a way that no one foresaw");
     Problem::internal()
 }

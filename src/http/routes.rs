@@ -7,7 +7,7 @@ use poem::http::Method;
 use crate::telemetry::RequestHandles;
 
 /// Methods that are told apart in metrics; every other one counts as the last.
-const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "other"];
+const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "other"];
 /// The first digit of a status.
 const STATUS_CLASSES: usize = 5;
 
@@ -145,5 +145,6 @@ mod tests {
         let route = routes.find("/hello");
         assert_eq!(route.handles(&Method::from_bytes(b"BREW").unwrap(), 999).0, "other");
         assert_eq!(route.handles(&Method::GET, 200).0, "GET");
+        assert_eq!(route.handles(&Method::PATCH, 200).0, "PATCH");
     }
 }

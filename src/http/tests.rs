@@ -2,7 +2,8 @@ use std::sync::Arc;
 
 use clap::Parser;
 use poem::endpoint::make;
-use poem::{EndpointExt, Request, Response};
+use poem::http::StatusCode;
+use poem::{EndpointExt, FromRequest, Request, Response};
 
 use super::*;
 use crate::config::Options;
@@ -53,6 +54,45 @@ async fn an_unforeseen_error_becomes_a_500_with_a_generic_body() {
 
 async fn fails(_request: Request) -> poem::Result<Response> {
     Err(poem::error::InternalServerError(std::io::Error::other("hunter2")))
+}
+
+/// R38: whatever a handler or the framework says is the client's fault stays that.
+#[tokio::test]
+async fn an_error_of_the_framework_keeps_its_4xx_status() {
+    for (status, code) in [
+        (StatusCode::CONFLICT, "client_error"),
+        (StatusCode::PRECONDITION_FAILED, "client_error"),
+        (StatusCode::UNAUTHORIZED, "client_error"),
+        (StatusCode::NOT_FOUND, "not_found"),
+        (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
+    ] {
+        let refuses = make(move |_| async move {
+            Err::<Response, _>(poem::Error::from_string("the note was changed meanwhile", status))
+        });
+        let (response, problem) = get(&pipeline(refuses.boxed())).await;
+        assert_eq!(response.status(), status);
+        assert_eq!(response.content_type(), Some(crate::problem::CONTENT_TYPE));
+        assert_eq!(
+            (&problem["code"], &problem["status"]),
+            (&code.into(), &status.as_u16().into())
+        );
+        assert_eq!(problem["detail"], "the note was changed meanwhile");
+        assert_eq!(response.headers().contains_key("www-authenticate"), status == 401);
+    }
+}
+
+#[tokio::test]
+async fn a_payload_of_the_framework_that_is_wrong_is_the_clients_fault() {
+    let reads_json = make(|request: Request| async move {
+        let (request, mut body) = request.split();
+        poem::web::Json::<serde_json::Value>::from_request(&request, &mut body).await?;
+        Ok::<_, poem::Error>(Response::default())
+    });
+    let (response, problem) = get(&pipeline(reads_json.boxed())).await;
+    assert_eq!(
+        (response.status().as_u16(), &problem["code"]),
+        (415, &"unsupported_media_type".into())
+    );
 }
 
 #[tokio::test(start_paused = true)]

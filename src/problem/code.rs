@@ -192,6 +192,10 @@ codes! {
         "The request must have one Host header, which names a host and perhaps a port.",
         "The request is not one that HTTP/1.1 allows, such as one without a Host header",
         "A fault of the client or of a proxy.";
+    ClientError = "client_error", [400, 402, 403, 404, 406, 408, 409, 410, 412, 416, 417, 422, 428],
+        "failed to parse multipart",
+        "A handler or the framework refused the request, and has no code of its own for it",
+        "A fault of the client, by its status; `detail` says which.";
     UriTooLong = "uri_too_long", [414],
         "The path and query may have 8,000 bytes at most.",
         "Path and query are too long",

@@ -22,8 +22,9 @@ pub const CONTENT_TYPE: &str = "application/problem+json";
 /// path and id and renders it as [`ProblemDetails`].
 #[derive(Clone, Debug)]
 pub struct Problem {
-    /// A stable name that client code can branch on; the HTTP status comes with it.
+    /// A stable name that client code can branch on.
     pub code: Code,
+    status: StatusCode,
     /// What went wrong and how to correct it, for a person. Never an internal error text, never a secret.
     pub detail: String,
     /// Each thing that is wrong, where there may be several.
@@ -37,6 +38,7 @@ impl Problem {
     pub fn new(code: Code) -> Self {
         Self {
             code,
+            status: code.status(),
             detail: code.detail().to_owned(),
             errors: Vec::new(),
             headers: Vec::new(),
@@ -48,9 +50,24 @@ impl Problem {
         Self::new(Code::InternalError)
     }
 
+    /// A client's fault that is known by its status (400 to 499) alone, in the words of whoever found it.
+    pub fn of_client(status: StatusCode, detail: impl Into<String>) -> Self {
+        let code = match status {
+            StatusCode::NOT_FOUND => Code::NotFound,
+            StatusCode::PAYLOAD_TOO_LARGE => Code::BodyTooLarge,
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => Code::UnsupportedMediaType,
+            StatusCode::UNPROCESSABLE_ENTITY => Code::InvalidInput,
+            _ => Code::ClientError,
+        };
+        Self {
+            status,
+            ..Self::new(code).with_detail(detail)
+        }
+    }
+
     /// The HTTP status of the response.
     pub fn status(&self) -> StatusCode {
-        self.code.status()
+        self.status
     }
 
     /// Says what went wrong in words of this request.
@@ -98,7 +115,7 @@ impl Problem {
     pub fn into_response_for(self, path: &str, request_id: &str) -> Response {
         let details = self.details(path, request_id);
         let mut response = Response::builder()
-            .status(self.code.status())
+            .status(self.status)
             .content_type(CONTENT_TYPE)
             .body(serde_json::to_vec(&details).unwrap_or_default());
         // An error describes one moment: a shared cache must not replay it to somebody else.
@@ -106,7 +123,7 @@ impl Problem {
             .headers_mut()
             .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         // Every 401 names a way to authenticate (RFC 9110, section 15.5.2).
-        if self.code.status() == StatusCode::UNAUTHORIZED {
+        if self.status == StatusCode::UNAUTHORIZED {
             let challenge = HeaderValue::from_static(challenge(self.code));
             response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
         }

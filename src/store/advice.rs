@@ -19,7 +19,7 @@ impl StoreError {
     /// How to fix it.
     pub fn advice(&self) -> Advice {
         let error = match self {
-            Self::Unavailable(error) | Self::Other(error) => error,
+            Self::Unavailable(error) | Self::Value(error) | Self::Other(error) => error,
             Self::AnotherService(_) => return OF_ITS_OWN,
             Self::Busy | Self::Taken => return ELSEWHERE,
         };

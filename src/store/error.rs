@@ -15,6 +15,9 @@ pub enum StoreError {
     /// A row with the same unique value exists. Clients see what the caller makes of it, such as 409 for a username.
     #[error("the value is taken")]
     Taken,
+    /// A value is none that the database takes, such as a text with a NUL on PostgreSQL (SQLSTATE class 22). Clients see 422.
+    #[error("a value cannot be stored: {}", reason(.0))]
+    Value(DbErr),
     /// The database holds tables of the names of ours that we have not made. Nothing was done to them.
     #[error("the database holds a table {0} of another service")]
     AnotherService(&'static str),
@@ -28,17 +31,18 @@ impl From<DbErr> for StoreError {
         if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) {
             return Self::Taken;
         }
-        let unavailable = match &error {
-            DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => true,
-            DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error)) => {
-                is_transient(error)
+        match &error {
+            DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => Self::Unavailable(error),
+            DbErr::Exec(RuntimeErr::SqlxError(said)) | DbErr::Query(RuntimeErr::SqlxError(said)) => {
+                if is_transient(said) {
+                    Self::Unavailable(error)
+                } else if is_about_a_value(said) {
+                    Self::Value(error)
+                } else {
+                    Self::Other(error)
+                }
             }
-            _ => false,
-        };
-        if unavailable {
-            Self::Unavailable(error)
-        } else {
-            Self::Other(error)
+            _ => Self::Other(error),
         }
     }
 }
@@ -58,6 +62,16 @@ fn reason(error: &DbErr) -> String {
         },
         RuntimeErr::Internal(text) => text.clone(),
     }
+}
+
+/// PostgreSQL's SQLSTATE class 22, data exception. SQLite takes any value.
+fn is_about_a_value(error: &sqlx::Error) -> bool {
+    let sqlx::Error::Database(error) = error else {
+        return false;
+    };
+    error
+        .code()
+        .is_some_and(|code| code.len() == 5 && code.starts_with("22"))
 }
 
 /// Whether the same statement may succeed on another connection or a little later.

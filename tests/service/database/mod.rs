@@ -8,6 +8,7 @@ mod hang_ups;
 mod poolers;
 mod start;
 mod stop;
+mod values;
 
 use std::time::Duration;
 
