@@ -31,6 +31,8 @@ impl Auth {
     /// R2), and so does whoever comes back with it as long as that successor was not exchanged itself; see [`is_forgiven`].
     /// Any other token that was replaced was copied: the whole session is ended.
     ///
+    /// A token that rotates its session is not counted as an attempt: it cannot be guessed, and each of them works once.
+    ///
     /// # Errors
     /// [`AuthError::InvalidRefreshToken`], [`AuthError::RefreshTokenReused`], [`AuthError::RateLimited`],
     /// [`AuthError::Store`].
@@ -44,26 +46,19 @@ impl Auth {
         // client and its new token.
         let found = self.store.session_with_user(id).await?;
         let verified = found.as_ref().and_then(|(session, _)| presented.verify(session));
-        let account = id.to_string();
-        self.admit(Attempt {
-            route: "refresh",
-            address,
-            // Nobody else's attempts count for a session.
-            account: verified.is_some().then_some(&account),
-            device: None,
-        })
-        .await?;
-        let now = self.clock.now();
         let (Some((session, user)), Some(verified)) = (found, verified) else {
+            self.admit_refresh(address, None).await?;
             self.record("refresh", "unknown_session", None);
             return Err(AuthError::InvalidRefreshToken);
         };
         // All sessions may be ended between this look and the rotation. Then the client is handed tokens that are over:
         // what decides about them is the account's row, whenever they are used.
         if user.has_ended(session.id) {
+            self.admit_refresh(address, Some(id)).await?;
             self.record("refresh", "ended_session", Some(user.id));
             return Err(AuthError::InvalidRefreshToken);
         }
+        let now = self.clock.now();
         let rotation = Rotation {
             from: verified.generation,
             now,
@@ -75,7 +70,20 @@ impl Auth {
             let refresh_token = self.refresh_tokens.current(&session, &verified);
             return Ok(self.tokens_for(user, session, refresh_token));
         }
+        self.admit_refresh(address, Some(id)).await?;
         self.refresh_without_rotation(id, &verified, now).await
+    }
+
+    /// Counts a refresh that rotates nothing, for the session if its token was verified: nobody else's attempts count for one.
+    async fn admit_refresh(&self, address: Option<IpAddr>, session: Option<Uuid>) -> Result<(), AuthError> {
+        let account = session.map(|id| id.to_string());
+        self.admit(Attempt {
+            route: "refresh",
+            address,
+            account: account.as_deref(),
+            device: None,
+        })
+        .await
     }
 
     /// Decides about a token that does not rotate its session: a retry, an ended session or a copied token.

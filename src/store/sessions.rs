@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, Query, SelectStatement};
 use sea_orm::{
     ActiveModelTrait, ConnectionTrait, DbErr, EntityTrait, ExprTrait, IntoActiveModel, Iterable, QueryFilter,
-    QueryOrder, QuerySelect, Select,
+    QueryOrder, QuerySelect, Select, Statement,
 };
 use uuid::Uuid;
 
@@ -159,36 +159,36 @@ async fn start_session(
     Ok(Some(Started { session, ended }))
 }
 
+/// Written once: building it for each refresh costs as much as a fifth of all that the server does for one. A window that is
+/// open is kept; one that ends later than a window can was opened before the clock was set back.
+const ROTATE: &str = "UPDATE sessions SET generation = $2 + 1, rotated_at = $3,
+    grace_generation = CASE WHEN grace_until > $3 AND grace_until <= $5 THEN grace_generation ELSE $2 END,
+    grace_until = CASE WHEN grace_until > $3 AND grace_until <= $5 THEN grace_until ELSE $5 END,
+    expires_at = CASE WHEN absolute_expires_at < $4 THEN absolute_expires_at ELSE $4 END
+    WHERE id = $1 AND generation <= $2 AND revoked_at IS NULL AND expires_at > $3 AND absolute_expires_at > $3
+    RETURNING id, user_id, generation, rotated_at, grace_generation, grace_until, created_at, expires_at,
+    absolute_expires_at, revoked_at, user_agent, ip, refresh_verifier";
+
 async fn rotate_session(
     db: &impl ConnectionTrait,
     id: Uuid,
     rotation: Rotation,
 ) -> Result<Option<session::Model>, StoreError> {
-    let Rotation { from, now, .. } = rotation;
-    let absolute = Expr::col(session::Column::AbsoluteExpiresAt);
-    let expires_at = Expr::case(absolute.clone().lt(rotation.idle_until), absolute).finally(rotation.idle_until);
-    let (window, window_end) = (session::Column::GraceGeneration, session::Column::GraceUntil);
-    // One that ends later than a window can was opened before the clock was set back.
-    let is_open = || {
-        let end = Expr::col(window_end);
-        end.clone().gt(now).and(end.lte(rotation.grace_until))
-    };
-    let grace_generation = Expr::case(is_open(), Expr::col(window)).finally(from);
-    let grace_until = Expr::case(is_open(), Expr::col(window_end)).finally(rotation.grace_until);
-    let rotated = session::Entity::update_many()
-        .col_expr(session::Column::Generation, Expr::val(from + 1))
-        .col_expr(window, grace_generation.into())
-        .col_expr(window_end, grace_until.into())
-        .col_expr(session::Column::RotatedAt, Expr::val(now))
-        .col_expr(session::Column::ExpiresAt, expires_at.into())
-        .filter(session::COLUMN.id.eq(id))
-        .filter(session::COLUMN.generation.lte(from))
-        .filter(session::COLUMN.revoked_at.is_null())
-        .filter(session::COLUMN.expires_at.gt(now))
-        .filter(session::COLUMN.absolute_expires_at.gt(now))
-        .exec_with_returning(db)
-        .await?;
-    Ok(rotated.into_iter().next())
+    let Rotation {
+        from,
+        now,
+        idle_until,
+        grace_until,
+    } = rotation;
+    let values = [
+        id.into(),
+        from.into(),
+        now.into(),
+        idle_until.into(),
+        grace_until.into(),
+    ];
+    let rotate = Statement::from_sql_and_values(db.get_database_backend(), ROTATE, values);
+    Ok(session::Entity::find().from_raw_sql(rotate).one(db).await?)
 }
 
 /// The user's sessions that can still be refreshed, newest first. Those that were ended all at once are not looked at,
@@ -260,7 +260,7 @@ pub(super) async fn find_with_users(
 
 #[cfg(test)]
 mod tests {
-    use sea_orm::{DbBackend, QueryTrait, Statement};
+    use sea_orm::{DbBackend, QueryTrait};
 
     use super::*;
     use crate::store;
