@@ -11,7 +11,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Greet somebody */
+        /**
+         * Greet somebody
+         * @description For a first request: it asks neither database nor cache.
+         */
         get: operations["hello"];
         put?: never;
         post?: never;
@@ -69,7 +72,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Who is signed in */
+        /**
+         * Who is signed in
+         * @description Also tells whether an access token is still good.
+         */
         get: operations["me"];
         put?: never;
         post?: never;
@@ -178,8 +184,32 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** Sign out on one device */
+        /**
+         * Sign out on one device
+         * @description Its access token is refused from now on, and its refresh cookie renews nothing.
+         */
         delete: operations["endSession"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/logout-others": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sign out everywhere else
+         * @description Ends every session of the account but the one of this request, and can be repeated. Copies of this session's own
+         *     tokens stay good: if somebody may have one, change the password or sign out everywhere.
+         */
+        post: operations["logoutOthers"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -276,19 +306,31 @@ export interface components {
          * @example {
          *       "access_token": "eyJ0eXAiOiJhdCtqd3QiLCJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl",
          *       "token_type": "bearer",
-         *       "password_change_required": false
+         *       "expires_in": 600,
+         *       "password_change_required": false,
+         *       "user": {
+         *         "id": "01935c2a-7d6e-7c3a-9f00-5d2c4b1a8e77",
+         *         "username": "ada",
+         *         "created_at": "2026-01-06T09:00:00+00:00",
+         *         "session_id": "01935c2a-7d70-7b11-8a40-1c9f63d20b5e"
+         *       }
          *     }
          */
         AccessToken: {
-            /** @description A JWT for the `Authorization` header, valid for ten minutes. */
+            /** @description A JWT for the `Authorization` header. */
             access_token: string;
-            /** @description `bearer` */
-            token_type: string;
+            token_type: components["schemas"]["TokenType"];
+            /**
+             * Format: int64
+             * @description Seconds for which the access token is valid, counted from when it was made: renew it a little earlier.
+             */
+            expires_in: number;
             /**
              * @description Whether the password was made by an operator for one sign-in: then every operation but `POST /password`, `GET /me`
              *     and signing out is refused with 403 `password_change_required`.
              */
             password_change_required: boolean;
+            user: components["schemas"]["User"];
         };
         /**
          * Bucket
@@ -443,16 +485,28 @@ export interface components {
          * @example {
          *       "message": "password changed",
          *       "access_token": "eyJ0eXAiOiJhdCtqd3QiLCJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl",
-         *       "token_type": "bearer"
+         *       "token_type": "bearer",
+         *       "expires_in": 600,
+         *       "user": {
+         *         "id": "01935c2a-7d6e-7c3a-9f00-5d2c4b1a8e77",
+         *         "username": "ada",
+         *         "created_at": "2026-01-06T09:00:00+00:00",
+         *         "session_id": "01935c2a-7d70-7b11-8a40-1c9f63d20b5e"
+         *       }
          *     }
          */
         PasswordChanged: {
             /** @description `password changed` */
             message: string;
-            /** @description A JWT for the `Authorization` header, valid for ten minutes; the one of before is not valid any more. */
+            /** @description A JWT for the `Authorization` header; the one of before is not valid any more. */
             access_token: string;
-            /** @description `bearer` */
-            token_type: string;
+            token_type: components["schemas"]["TokenType"];
+            /**
+             * Format: int64
+             * @description Seconds for which the access token is valid.
+             */
+            expires_in: number;
+            user: components["schemas"]["User"];
         };
         /**
          * Problem
@@ -503,7 +557,14 @@ export interface components {
          *       "message": "registered",
          *       "username": "ada",
          *       "access_token": "eyJ0eXAiOiJhdCtqd3QiLCJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl",
-         *       "token_type": "bearer"
+         *       "token_type": "bearer",
+         *       "expires_in": 600,
+         *       "user": {
+         *         "id": "01935c2a-7d6e-7c3a-9f00-5d2c4b1a8e77",
+         *         "username": "ada",
+         *         "created_at": "2026-01-06T09:00:00+00:00",
+         *         "session_id": "01935c2a-7d70-7b11-8a40-1c9f63d20b5e"
+         *       }
          *     }
          */
         Registered: {
@@ -511,10 +572,15 @@ export interface components {
             message: string;
             /** @description The name as it was registered. */
             username: string;
-            /** @description A JWT for the `Authorization` header, valid for ten minutes. */
+            /** @description A JWT for the `Authorization` header. */
             access_token: string;
-            /** @description `bearer` */
-            token_type: string;
+            token_type: components["schemas"]["TokenType"];
+            /**
+             * Format: int64
+             * @description Seconds for which the access token is valid.
+             */
+            expires_in: number;
+            user: components["schemas"]["User"];
         };
         /**
          * Session
@@ -522,9 +588,9 @@ export interface components {
          * @example {
          *       "id": "01935c2a-7d70-7b11-8a40-1c9f63d20b5e",
          *       "current": true,
-         *       "created_at": "1970-01-01T00:00:00+00:00",
-         *       "last_seen_at": "1970-01-01T00:00:00+00:00",
-         *       "expires_at": "1970-01-01T00:00:00+00:00",
+         *       "created_at": "2026-01-06T09:00:00+00:00",
+         *       "last_seen_at": "2026-01-06T09:10:00+00:00",
+         *       "expires_at": "2026-01-20T09:10:00+00:00",
          *       "user_agent": "Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0",
          *       "ip": "203.0.113.5"
          *     }
@@ -643,12 +709,17 @@ export interface components {
             open_file_descriptors?: number;
         };
         /**
+         * @description How the access token is sent (RFC 6750).
+         * @enum {string}
+         */
+        TokenType: "bearer";
+        /**
          * User
          * @description An account.
          * @example {
          *       "id": "01935c2a-7d6e-7c3a-9f00-5d2c4b1a8e77",
          *       "username": "ada",
-         *       "created_at": "1970-01-01T00:00:00+00:00",
+         *       "created_at": "2026-01-06T09:00:00+00:00",
          *       "session_id": "01935c2a-7d70-7b11-8a40-1c9f63d20b5e"
          *     }
          */
@@ -693,7 +764,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description `cross_origin_request`: A page of an origin that is not in ALLOWED_ORIGINS wants to change something. */
+        /** @description `password_change_required`: An operator made the password for one sign-in, and it was not changed yet; `cross_origin_request`: A page of an origin that is not in ALLOWED_ORIGINS wants to change something. */
         Forbidden: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1153,7 +1224,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            403: components["responses"]["Forbidden"];
+            /** @description `cross_origin_request`: A page of an origin that is not in ALLOWED_ORIGINS wants to change something. */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalServerError"];
             503: components["responses"]["ServiceUnavailable"];
@@ -1190,7 +1270,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            403: components["responses"]["Forbidden"];
+            /** @description `cross_origin_request`: A page of an origin that is not in ALLOWED_ORIGINS wants to change something. */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalServerError"];
             503: components["responses"]["ServiceUnavailable"];
@@ -1264,16 +1353,7 @@ export interface operations {
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
-            /** @description `password_change_required`: An operator made the password for one sign-in, and it was not changed yet; `cross_origin_request`: A page of an origin that is not in ALLOWED_ORIGINS wants to change something. */
-            403: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            403: components["responses"]["Forbidden"];
             /** @description `no_such_session`: The account has no live session with this id. */
             404: {
                 headers: {
@@ -1285,6 +1365,33 @@ export interface operations {
                 };
             };
             422: components["responses"]["UnprocessableContent"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    logoutOthers: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Ended */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Message"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalServerError"];
             503: components["responses"]["ServiceUnavailable"];
@@ -1313,16 +1420,7 @@ export interface operations {
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
-            /** @description `password_change_required`: An operator made the password for one sign-in, and it was not changed yet; `cross_origin_request`: A page of an origin that is not in ALLOWED_ORIGINS wants to change something. */
-            403: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            403: components["responses"]["Forbidden"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalServerError"];
             503: components["responses"]["ServiceUnavailable"];

@@ -48,17 +48,14 @@ export function refresh() {
 async function renew() {
   const before = token;
   let renewed = null;
-  let renewedUser = null;
   try {
-    renewed = (await send("post", "/refresh", {})).access_token;
-    // Another tab may have signed in as somebody else: the cookie is now theirs.
-    renewedUser = await send("get", "/me", { token: renewed });
+    renewed = await send("post", "/refresh", {});
   } catch (error) {
     if (!(error instanceof ApiError && error.status === 401)) throw error;
-    renewed = null;
   }
-  // Somebody signed in or out in this tab meanwhile, which is newer than what was just heard.
-  if (token === before) become(renewed, renewedUser, true);
+  // Somebody signed in or out in this tab meanwhile, which is newer than what was just heard. Another tab may have signed in
+  // as somebody else: the cookie is now theirs.
+  if (token === before) become(renewed?.access_token ?? null, renewed?.user ?? null, true);
 }
 
 /** @param {() => Promise<void>} task @returns {Promise<void>} */
@@ -74,18 +71,18 @@ async function oneTabAtATime(task) {
  */
 export async function signIn(credentials) {
   const answer = await send("post", "/login", { body: credentials });
-  await begin(answer.access_token);
+  begin(answer);
   return answer.password_change_required;
 }
 
 /** @param {Schemas["Credentials"]} credentials */
 export async function signUp(credentials) {
-  await begin((await send("post", "/register", { body: credentials })).access_token);
+  begin(await send("post", "/register", { body: credentials }));
 }
 
 /** For whoever got a new session from another request. @param {Schemas["PasswordChanged"]} answer */
-export async function sessionReplaced(answer) {
-  await begin(answer.access_token);
+export function sessionReplaced(answer) {
+  begin(answer);
 }
 
 /** Ends this session. Needs no access token, so it works even when that has expired. */
@@ -100,9 +97,9 @@ export function sessionEnded() {
   tabs?.postMessage("changed");
 }
 
-/** @param {string} newToken */
-async function begin(newToken) {
-  become(newToken, await send("get", "/me", { token: newToken }), false);
+/** @param {Pick<Schemas["AccessToken"], "access_token" | "user">} answer */
+function begin({ access_token, user }) {
+  become(access_token, user, false);
   tabs?.postMessage("changed");
 }
 

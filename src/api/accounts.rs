@@ -2,21 +2,20 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
 use poem::web::Data;
 use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 use serde::Deserialize;
-use uuid::Uuid;
 
 use super::RequestContext;
 use super::errors::documented_errors;
 use super::input::JsonBody;
 use super::security::IdentityOfAnyPassword;
-use super::sessions::{AccessToken, LogoutResponse, Message};
+use super::sessions::{LogoutResponse, Message};
+use super::signed_in::{AccessToken, TokenType, User};
 use super::{State, Tag};
-use crate::auth::{Device, Identity, Password, SignedIn, TypedPassword, Username};
+use crate::auth::{Device, Identity, Password, TypedPassword, Username};
 use crate::problem::{Code, Problem};
 
 pub(super) struct AccountsApi;
@@ -65,10 +64,12 @@ struct Registered {
     message: String,
     /// The name as it was registered.
     username: String,
-    /// A JWT for the `Authorization` header, valid for ten minutes.
+    /// A JWT for the `Authorization` header.
     access_token: String,
-    /// `bearer`
-    token_type: String,
+    token_type: TokenType,
+    /// Seconds for which the access token is valid.
+    expires_in: i64,
+    user: User,
 }
 
 /// A new password, and the session that takes the place of all others.
@@ -77,24 +78,12 @@ struct Registered {
 struct PasswordChanged {
     /// `password changed`
     message: String,
-    /// A JWT for the `Authorization` header, valid for ten minutes; the one of before is not valid any more.
+    /// A JWT for the `Authorization` header; the one of before is not valid any more.
     access_token: String,
-    /// `bearer`
-    token_type: String,
-}
-
-/// An account.
-#[derive(Object)]
-#[oai(example)]
-struct User {
-    /// Stays the same for the life of the account.
-    id: Uuid,
-    /// The name as it was registered.
-    username: String,
-    /// When it was registered.
-    created_at: DateTime<Utc>,
-    /// The session of this request, one of `GET /sessions`.
-    session_id: Uuid,
+    token_type: TokenType,
+    /// Seconds for which the access token is valid.
+    expires_in: i64,
+    user: User,
 }
 
 #[derive(ApiResponse)]
@@ -186,14 +175,10 @@ impl AccountsApi {
         context.identify(signed_in.user.id);
         state.remember_device(&signed_in, &context);
         let cookie = state.cookie_for(&signed_in);
-        let SignedIn { user, access_token, .. } = signed_in;
-        let registered = Registered {
-            message: "registered".to_owned(),
-            username: user.username,
-            access_token,
-            token_type: "bearer".to_owned(),
-        };
-        Ok(RegisterResponse::Registered(Json(registered), cookie))
+        Ok(RegisterResponse::Registered(
+            Json(AccessToken::from(signed_in).into()),
+            cookie,
+        ))
     }
 
     /// Sign in
@@ -217,6 +202,8 @@ impl AccountsApi {
     }
 
     /// Who is signed in
+    ///
+    /// Also tells whether an access token is still good.
     #[oai(path = "/me", method = "get", operation_id = "me")]
     async fn me(
         &self,
@@ -249,17 +236,10 @@ impl AccountsApi {
         let (current, new) = (&change.current_password, &change.new_password);
         let signed_in = state.auth.change_password(&identity, current, new, &device).await?;
         let cookie = state.cookie_for(&signed_in);
-        let AccessToken {
-            access_token,
-            token_type,
-            ..
-        } = signed_in.into();
-        let changed = PasswordChanged {
-            message: "password changed".to_owned(),
-            access_token,
-            token_type,
-        };
-        Ok(PasswordResponse::Changed(Json(changed), cookie))
+        Ok(PasswordResponse::Changed(
+            Json(AccessToken::from(signed_in).into()),
+            cookie,
+        ))
     }
 
     /// Delete the account
@@ -284,44 +264,39 @@ impl AccountsApi {
     }
 }
 
-impl Example for Registered {
-    fn example() -> Self {
-        let AccessToken {
-            access_token,
-            token_type,
-            ..
-        } = AccessToken::example();
+impl From<AccessToken> for Registered {
+    fn from(token: AccessToken) -> Self {
         Self {
             message: "registered".to_owned(),
-            username: "ada".to_owned(),
-            access_token,
-            token_type,
+            username: token.user.username.clone(),
+            access_token: token.access_token,
+            token_type: token.token_type,
+            expires_in: token.expires_in,
+            user: token.user,
         }
+    }
+}
+
+impl From<AccessToken> for PasswordChanged {
+    fn from(token: AccessToken) -> Self {
+        Self {
+            message: "password changed".to_owned(),
+            access_token: token.access_token,
+            token_type: token.token_type,
+            expires_in: token.expires_in,
+            user: token.user,
+        }
+    }
+}
+
+impl Example for Registered {
+    fn example() -> Self {
+        AccessToken::example().into()
     }
 }
 
 impl Example for PasswordChanged {
     fn example() -> Self {
-        let AccessToken {
-            access_token,
-            token_type,
-            ..
-        } = AccessToken::example();
-        Self {
-            message: "password changed".to_owned(),
-            access_token,
-            token_type,
-        }
-    }
-}
-
-impl Example for User {
-    fn example() -> Self {
-        Self {
-            id: Uuid::from_u128(0x0193_5c2a_7d6e_7c3a_9f00_5d2c_4b1a_8e77),
-            username: "ada".to_owned(),
-            created_at: DateTime::UNIX_EPOCH,
-            session_id: Uuid::from_u128(0x0193_5c2a_7d70_7b11_8a40_1c9f_63d2_0b5e),
-        }
+        AccessToken::example().into()
     }
 }

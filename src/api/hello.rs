@@ -40,6 +40,8 @@ documented_errors! {
 #[OpenApi(tag = "Tag::Hello")]
 impl HelloApi {
     /// Greet somebody
+    ///
+    /// For a first request: it asks neither database nor cache.
     #[oai(path = "/hello", method = "get", operation_id = "hello")]
     async fn hello(
         &self,

@@ -14,6 +14,7 @@ mod paging;
 mod scrape;
 mod security;
 mod sessions;
+mod signed_in;
 mod status;
 mod wrong_fields;
 

@@ -14,25 +14,13 @@ use super::RequestContext;
 use super::errors::documented_errors;
 use super::paging::{Cursor, MAX_PAGE};
 use super::security::RefreshCookie;
+use super::signed_in::{AccessToken, example_time};
 use super::{State, Tag};
 use crate::auth::{AuthError, Identity, SessionPage, SignedIn};
 use crate::problem::{Code, Problem};
 use crate::store::session;
 
 pub(super) struct SessionsApi;
-
-/// What a signed-in client sends with its requests.
-#[derive(Object)]
-#[oai(example)]
-pub(super) struct AccessToken {
-    /// A JWT for the `Authorization` header, valid for ten minutes.
-    pub(super) access_token: String,
-    /// `bearer`
-    pub(super) token_type: String,
-    /// Whether the password was made by an operator for one sign-in: then every operation but `POST /password`, `GET /me`
-    /// and signing out is refused with 403 `password_change_required`.
-    pub(super) password_change_required: bool,
-}
 
 /// What was done.
 #[derive(Object)]
@@ -125,6 +113,11 @@ documented_errors! {
 }
 
 documented_errors! {
+    /// Why the other sessions were not ended.
+    LogoutOthersError {}
+}
+
+documented_errors! {
     /// Why the session was not ended.
     EndSessionError { NoSuchSession, InvalidInput }
 }
@@ -192,6 +185,8 @@ impl SessionsApi {
     }
 
     /// Sign out on one device
+    ///
+    /// Its access token is refused from now on, and its refresh cookie renews nothing.
     #[oai(path = "/sessions/:id", method = "delete", operation_id = "endSession")]
     async fn end(
         &self,
@@ -202,6 +197,22 @@ impl SessionsApi {
     ) -> Result<EndSessionResponse, EndSessionError> {
         state.auth.end_session(&identity, id.0).await?;
         Ok(EndSessionResponse::Ended(Json(Message::new("session ended"))))
+    }
+
+    /// Sign out everywhere else
+    ///
+    /// Ends every session of the account but the one of this request, and can be repeated. Copies of this session's own
+    /// tokens stay good: if somebody may have one, change the password or sign out everywhere.
+    #[oai(path = "/logout-others", method = "post", operation_id = "logoutOthers")]
+    async fn logout_others(
+        &self,
+        state: Data<&Arc<State>>,
+        identity: Identity,
+    ) -> Result<EndSessionResponse, LogoutOthersError> {
+        state.auth.logout_others(&identity).await?;
+        Ok(EndSessionResponse::Ended(Json(Message::new(
+            "logged out everywhere else",
+        ))))
     }
 
     /// Sign out everywhere
@@ -236,16 +247,6 @@ impl Message {
     }
 }
 
-impl From<SignedIn> for AccessToken {
-    fn from(signed_in: SignedIn) -> Self {
-        Self {
-            access_token: signed_in.access_token,
-            token_type: "bearer".to_owned(),
-            password_change_required: signed_in.user.password_expires_at.is_some(),
-        }
-    }
-}
-
 impl Session {
     fn new(session: session::Model, identity: &Identity) -> Self {
         Self {
@@ -260,24 +261,14 @@ impl Session {
     }
 }
 
-impl Example for AccessToken {
-    fn example() -> Self {
-        Self {
-            access_token: "eyJ0eXAiOiJhdCtqd3QiLCJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl".to_owned(),
-            token_type: "bearer".to_owned(),
-            password_change_required: false,
-        }
-    }
-}
-
 impl Example for Session {
     fn example() -> Self {
         Self {
             id: Uuid::from_u128(0x0193_5c2a_7d70_7b11_8a40_1c9f_63d2_0b5e),
             current: true,
-            created_at: DateTime::UNIX_EPOCH,
-            last_seen_at: DateTime::UNIX_EPOCH,
-            expires_at: DateTime::UNIX_EPOCH,
+            created_at: example_time(0),
+            last_seen_at: example_time(600),
+            expires_at: example_time(600 + 14 * 24 * 3600),
             user_agent: "Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0".to_owned(),
             ip: "203.0.113.5".to_owned(),
         }

@@ -16,6 +16,11 @@ pub const ACCESS_TOKEN_LIFETIME: TimeDelta = TimeDelta::minutes(10);
 /// The `typ` header (RFC 9068): no other JWT signed with the same key passes for an access token.
 const TYPE: &str = "at+jwt";
 
+/// How long a token is valid that is made now for `session`, which it does not outlive.
+pub(super) fn expires_in(session: &session::Model, now: DateTime<Utc>) -> TimeDelta {
+    ACCESS_TOKEN_LIFETIME.min(session.expires_at - now)
+}
+
 #[derive(Debug, Serialize, Deserialize)]
 struct Claims {
     sub: String,
@@ -64,9 +69,9 @@ impl AccessTokens {
         }
     }
 
-    /// A token for `session`, which it does not outlive.
+    /// A token for `session`.
     pub(super) fn issue(&self, user: &user::Model, session: &session::Model, now: DateTime<Utc>) -> String {
-        let expires_at = (now + ACCESS_TOKEN_LIFETIME).min(session.expires_at);
+        let expires_at = now + expires_in(session, now);
         let claims = Claims {
             sub: user.username.clone(),
             uid: user.id,

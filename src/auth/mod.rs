@@ -23,6 +23,7 @@ mod sessions;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use chrono::TimeDelta;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
@@ -88,6 +89,8 @@ pub struct SignedIn {
     pub session: session::Model,
     /// A JWT for the `Authorization` header.
     pub access_token: String,
+    /// How long that is valid.
+    pub expires_in: TimeDelta,
     /// The value of the refresh cookie.
     pub refresh_token: String,
     /// The value of a cookie by which the device is known at the next sign-in, if it is new.
@@ -176,8 +179,10 @@ impl Auth {
     }
 
     fn tokens_for(&self, user: user::Model, session: session::Model, refresh_token: String) -> SignedIn {
+        let now = self.clock.now();
         SignedIn {
-            access_token: self.access_tokens.issue(&user, &session, self.clock.now()),
+            access_token: self.access_tokens.issue(&user, &session, now),
+            expires_in: access_token::expires_in(&session, now),
             refresh_token,
             device_token: None,
             user,

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::refresh_token::Verified;
 use super::{Attempt, Auth, AuthError, Identity, SignedIn};
-use crate::store::{Ended, Rotation, session};
+use crate::store::{Ended, ROWS_AT_ONCE, Rotation, session};
 
 /// How long a refresh token that was replaced before the previous one still gets the session's current one: several tabs that
 /// refresh with one cookie (R2), some of which arrive after the next rotation. It begins when the request arrives, and a
@@ -185,6 +185,36 @@ impl Auth {
     async fn is_over(&self, user_id: Uuid, id: Uuid) -> Result<bool, AuthError> {
         let found = self.store.session_with_user(id).await?;
         Ok(found.is_some_and(|(session, user)| user.id == user_id && session.was_ended(&user)))
+    }
+
+    /// Ends all of the user's sessions but the present one. A repetition goes on where an earlier attempt was cut off.
+    ///
+    /// One statement for each session, a page of them after the other: an account has `MAX_SESSIONS_PER_ACCOUNT` at most.
+    ///
+    /// # Errors
+    /// [`AuthError::EndedSession`] when the present one is over: what began since is not its to end. [`AuthError::Store`].
+    pub async fn logout_others(&self, identity: &Identity) -> Result<(), AuthError> {
+        self.user(identity).await?;
+        let mut before = None;
+        loop {
+            let announcement = self.revocations.begin();
+            let page = self.sessions(identity, before, ROWS_AT_ONCE).await?;
+            let others = page.sessions.iter().map(|session| session.id);
+            let mut ended = Vec::new();
+            for id in others.filter(|id| *id != identity.session_id) {
+                self.store
+                    .revoke_session_of(identity.user_id, id, self.clock.now())
+                    .await?;
+                ended.push(Ended::Session(id));
+            }
+            announcement.make(&ended).await;
+            before = page.next;
+            if before.is_none() {
+                break;
+            }
+        }
+        self.record("logout_others", "success", Some(identity.user_id));
+        Ok(())
     }
 
     /// Ends all of the user's sessions, the present one included (R10, R34). A repetition announces that again.

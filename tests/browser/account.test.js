@@ -248,6 +248,25 @@ describe("the sessions list", () => {
     });
   });
 
+  it("signs out all others at once and stays signed in", () =>
+    onDevice(browser, url, async (device) => {
+      const page = await device.newPage();
+      const name = newName();
+      await signUp(page, name);
+      await onDevice(browser, url, async (second) => {
+        const otherPage = await second.newPage();
+        await signIn(otherPage, name);
+        await page.getByRole("link", { name: "Sessions" }).click();
+        await page.getByRole("listitem").nth(1).waitFor();
+        await page.getByRole("button", { name: "Sign out all others" }).click();
+        await shown(page, "You are signed out on all other devices.");
+        await page.getByRole("listitem").nth(1).waitFor({ state: "detached" });
+        assert.equal(await page.getByRole("listitem").count(), 1);
+        await otherPage.getByRole("link", { name: "Sessions" }).click();
+        await heading(otherPage, "Sign in");
+      });
+    }));
+
   it("asks before it signs out everywhere, and Escape means no", () =>
     onDevice(browser, url, async (device) => {
       const page = await device.newPage();

@@ -38,5 +38,6 @@ mod rotation_properties;
 mod secrets;
 mod shutdown;
 mod sign_out_bound;
+mod sign_out_others;
 mod startup;
 mod stop_in_time;

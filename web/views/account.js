@@ -54,7 +54,7 @@ function passwordForm() {
     "Change password",
     "Changing the password…",
     async ({ current_password = "", new_password = "" }, form) => {
-      await sessionReplaced(await call("post", "/password", { body: { current_password, new_password } }));
+      sessionReplaced(await call("post", "/password", { body: { current_password, new_password } }));
       form.reset();
       notify("Your password is changed. All other devices were signed out.");
     },

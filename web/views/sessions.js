@@ -11,6 +11,17 @@ import { actionButton, confirmed, loaded, notify } from "../ui.js";
 
 /** @param {AbortSignal} signal */
 export function sessionsView(signal) {
+  const sessions = h("div", {});
+  const show = () => {
+    const load = () => sessionsPage(signal);
+    sessions.replaceChildren(loaded(signal, "Loading your sessions…", load, (page) => list(signal, page)));
+  };
+  const signOutOthers = async () => {
+    await call("post", "/logout-others", {});
+    show();
+    notify("You are signed out on all other devices.");
+  };
+  show();
   return h(
     "div",
     { class: "stack" },
@@ -18,10 +29,15 @@ export function sessionsView(signal) {
       "div",
       { class: "title" },
       h("h1", { tabindex: "-1" }, "Sessions"),
-      actionButton("Sign out everywhere", "Signing out…", signOutEverywhere, { class: "danger" }, askFirst),
+      h(
+        "div",
+        { class: "actions" },
+        actionButton("Sign out all others", "Signing out…", signOutOthers),
+        actionButton("Sign out everywhere", "Signing out…", signOutEverywhere, { class: "danger" }, askFirst),
+      ),
     ),
     h("p", { class: "muted" }, "Every browser and program that is signed in to your account."),
-    loaded(signal, "Loading your sessions…", () => sessionsPage(signal), (page) => list(signal, page)),
+    sessions,
   );
 }
 

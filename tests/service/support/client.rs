@@ -137,6 +137,11 @@ impl Client {
         self.send(Method::POST, "/logout-all").await
     }
 
+    #[allow(dead_code)] // for the soak
+    pub(crate) async fn logout_others(&self) -> Answer {
+        self.send(Method::POST, "/logout-others").await
+    }
+
     pub(crate) async fn change_password(&mut self, current: &str, new: &str) -> Answer {
         let change = json!({"current_password": current, "new_password": new});
         let answer = self.post("/password", &change).await;
