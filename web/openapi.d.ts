@@ -892,6 +892,11 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "message": "hello Ada"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Greeting"];
                 };
             };
@@ -934,6 +939,21 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "message": "registered",
+                     *       "username": "ada",
+                     *       "access_token": "eyJ0eXAiOiJhdCtqd3QiLCJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl",
+                     *       "token_type": "bearer",
+                     *       "expires_in": 600,
+                     *       "user": {
+                     *         "id": "01935c2a-7d6e-7c3a-9f00-5d2c4b1a8e77",
+                     *         "username": "ada",
+                     *         "created_at": "2026-01-06T09:00:00+00:00",
+                     *         "session_id": "01935c2a-7d70-7b11-8a40-1c9f63d20b5e"
+                     *       }
+                     *     }
+                     */
                     "application/json": components["schemas"]["Registered"];
                 };
             };
@@ -1006,6 +1026,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "access_token": "eyJ0eXAiOiJhdCtqd3QiLCJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl",
+                     *       "token_type": "bearer",
+                     *       "expires_in": 600,
+                     *       "password_change_required": false,
+                     *       "user": {
+                     *         "id": "01935c2a-7d6e-7c3a-9f00-5d2c4b1a8e77",
+                     *         "username": "ada",
+                     *         "created_at": "2026-01-06T09:00:00+00:00",
+                     *         "session_id": "01935c2a-7d70-7b11-8a40-1c9f63d20b5e"
+                     *       }
+                     *     }
+                     */
                     "application/json": components["schemas"]["AccessToken"];
                 };
             };
@@ -1064,6 +1098,14 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": "01935c2a-7d6e-7c3a-9f00-5d2c4b1a8e77",
+                     *       "username": "ada",
+                     *       "created_at": "2026-01-06T09:00:00+00:00",
+                     *       "session_id": "01935c2a-7d70-7b11-8a40-1c9f63d20b5e"
+                     *     }
+                     */
                     "application/json": components["schemas"]["User"];
                 };
             };
@@ -1096,6 +1138,11 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "message": "account deleted"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Message"];
                 };
             };
@@ -1150,6 +1197,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "message": "password changed",
+                     *       "access_token": "eyJ0eXAiOiJhdCtqd3QiLCJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl",
+                     *       "token_type": "bearer",
+                     *       "expires_in": 600,
+                     *       "user": {
+                     *         "id": "01935c2a-7d6e-7c3a-9f00-5d2c4b1a8e77",
+                     *         "username": "ada",
+                     *         "created_at": "2026-01-06T09:00:00+00:00",
+                     *         "session_id": "01935c2a-7d70-7b11-8a40-1c9f63d20b5e"
+                     *       }
+                     *     }
+                     */
                     "application/json": components["schemas"]["PasswordChanged"];
                 };
             };
@@ -1209,6 +1270,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "access_token": "eyJ0eXAiOiJhdCtqd3QiLCJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl",
+                     *       "token_type": "bearer",
+                     *       "expires_in": 600,
+                     *       "password_change_required": false,
+                     *       "user": {
+                     *         "id": "01935c2a-7d6e-7c3a-9f00-5d2c4b1a8e77",
+                     *         "username": "ada",
+                     *         "created_at": "2026-01-06T09:00:00+00:00",
+                     *         "session_id": "01935c2a-7d70-7b11-8a40-1c9f63d20b5e"
+                     *       }
+                     *     }
+                     */
                     "application/json": components["schemas"]["AccessToken"];
                 };
             };
@@ -1257,6 +1332,11 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "message": "logged out"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Message"];
                 };
             };
@@ -1308,6 +1388,19 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example [
+                     *       {
+                     *         "id": "01935c2a-7d70-7b11-8a40-1c9f63d20b5e",
+                     *         "current": true,
+                     *         "created_at": "2026-01-06T09:00:00+00:00",
+                     *         "last_seen_at": "2026-01-06T09:10:00+00:00",
+                     *         "expires_at": "2026-01-20T09:10:00+00:00",
+                     *         "user_agent": "Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0",
+                     *         "ip": "203.0.113.5"
+                     *       }
+                     *     ]
+                     */
                     "application/json": components["schemas"]["Session"][];
                 };
             };
@@ -1348,6 +1441,11 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "message": "session ended"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Message"];
                 };
             };
@@ -1386,6 +1484,11 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "message": "logged out everywhere else"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Message"];
                 };
             };
@@ -1415,6 +1518,11 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "message": "logged out everywhere"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Message"];
                 };
             };
@@ -1442,6 +1550,11 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "status": "ok"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Health"];
                 };
             };
@@ -1477,6 +1590,16 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "status": "ready",
+                     *       "dependencies": {
+                     *         "database": "ok",
+                     *         "cache": "ok"
+                     *       },
+                     *       "clock": "ok"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Readiness"];
                 };
             };
@@ -1512,6 +1635,33 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "version": "0.1.0",
+                     *       "uptime_seconds": 3600.5,
+                     *       "request_count": 12000,
+                     *       "client_error_count": 40,
+                     *       "server_error_count": 0,
+                     *       "in_flight_requests": 1,
+                     *       "latency": {
+                     *         "p50": 0.0004,
+                     *         "p95": 0.002,
+                     *         "p99": 0.03,
+                     *         "buckets": [
+                     *           {
+                     *             "up_to": 0.0005,
+                     *             "count": 11000
+                     *           },
+                     *           {
+                     *             "count": 0
+                     *           }
+                     *         ]
+                     *       },
+                     *       "memory_bytes": 14000000,
+                     *       "cpu_seconds": 12.5,
+                     *       "open_file_descriptors": 24
+                     *     }
+                     */
                     "application/json": components["schemas"]["Summary"];
                     "application/openmetrics-text": string;
                     "text/plain": string;

@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use poem::endpoint::BoxEndpoint;
 use poem::{EndpointExt, IntoEndpoint};
-use poem_openapi::{OpenApi, OpenApiService, Tags};
+use poem_openapi::{ContactObject, LicenseObject, OpenApi, OpenApiService, ServerObject, Tags};
 
 pub use context::RequestContext;
 pub use document::openapi_json;
@@ -86,9 +86,12 @@ fn service() -> OpenApiService<impl OpenApi + 'static, ()> {
         .description(
             "Accounts and sessions over HTTP. Sign in with `POST /login`; send the access token as a bearer token; \
              renew it with `POST /refresh` and the refresh cookie. Every error is `application/problem+json` \
-             (RFC 9457).",
+             (RFC 9457), whose `code` is one of `ErrorCode`.",
         )
-        .license("MIT")
+        .contact(ContactObject::new().name("Slipway").url(env!("CARGO_PKG_REPOSITORY")))
+        .license(LicenseObject::new("MIT").url("https://spdx.org/licenses/MIT.html"))
+        .server(ServerObject::new("/").description("Where this document was served"))
+        .server(ServerObject::new("http://localhost:8000").description("A developer's machine"))
 }
 
 /// All routes: the API, and what it `offers` of its document, Swagger UI and the demo client.

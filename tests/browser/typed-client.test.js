@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { readFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { createServer } from "node:http";
+import { tmpdir } from "node:os";
 import { after, describe, it } from "node:test";
 import { promisify } from "node:util";
 
@@ -25,12 +26,26 @@ describe("the types", () => {
     run("openapi-typescript", `${ROOT}openapi.json`, "--output", `${ROOT}web/openapi.d.ts`, "--check"));
 });
 
-describe("web/README.md", () => {
+describe("docs/API.md", () => {
   it("quotes the typed client as it is compiled here", async () => {
-    const [readme, client] = await Promise.all(
-      ["web/README.md", "web/examples/typed-client.ts"].map((path) => readFile(`${ROOT}${path}`, "utf8")),
+    const [guide, client] = await Promise.all(
+      ["docs/API.md", "web/examples/typed-client.ts"].map((path) => readFile(`${ROOT}${path}`, "utf8")),
     );
-    assert.ok(readme?.includes(`\`\`\`ts\n${client}\`\`\`\n`));
+    assert.ok(guide?.includes(`\`\`\`ts\n${client}\`\`\`\n`));
+  });
+
+  it("has a command that makes the types out of a running server", async () => {
+    const guide = await readFile(`${ROOT}docs/API.md`, "utf8");
+    const [, source = "", output] = /^npx openapi-typescript (\S+) --output (\S+)$/m.exec(guide) ?? [];
+    assert.equal(output, "src/openapi.d.ts");
+    const { url } = await startServer();
+    const folder = await mkdtemp(`${tmpdir()}/types-`);
+    await run("openapi-typescript", source.replace("http://localhost:8000", url), "--output", `${folder}/openapi.d.ts`);
+    const [made, known] = await Promise.all(
+      [`${folder}/openapi.d.ts`, `${ROOT}web/openapi.d.ts`].map((path) => readFile(path, "utf8")),
+    );
+    await rm(folder, { recursive: true });
+    assert.equal(made, known);
   });
 });
 

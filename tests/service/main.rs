@@ -18,6 +18,7 @@ mod cookies;
 mod cross_origin;
 mod database;
 mod degradation;
+mod document;
 mod hostile;
 mod instances;
 mod interruptions;

@@ -1,6 +1,7 @@
 //! The OpenAPI document: what poem-openapi generates, with what it leaves out.
 
 mod errors;
+mod examples;
 mod headers;
 
 use serde_json::{Map, Value, json};
@@ -38,7 +39,9 @@ fn document() -> Value {
     document["openapi"] = json!("3.0.3");
     plain_media_types(&mut document);
     plain_references(&mut document);
+    let schemas = document["components"]["schemas"].clone();
     each_operation(&mut document, |method, operation| {
+        examples::describe(operation, &schemas);
         say_when_public(operation);
         errors::describe(operation, method);
         headers::describe(operation);
