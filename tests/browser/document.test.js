@@ -1,10 +1,9 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { readFile } from "node:fs/promises";
 import { describe, it } from "node:test";
 import { promisify } from "node:util";
 
-import { PASSWORD, ROOT, newName, startServer } from "./harness.js";
+import { ROOT } from "./harness.js";
 
 const HERE = `${ROOT}tests/browser`;
 const DOCUMENT = `${ROOT}openapi.json`;
