@@ -79,14 +79,17 @@ const SYSTEMS = /** @type {const} */ ([
   [/Linux|X11/, "Linux"],
 ]);
 
+const LONGEST_NAME = 40;
+
 /**
- * "Firefox on Linux"; a program that is not a browser is called by its own name.
+ * "Firefox on Linux"; a program that is not a browser is called by its own name, as far as that is short.
  *
  * @param {string} userAgent
  */
 export function deviceName(userAgent) {
   const browser = BROWSERS.find(([pattern]) => pattern.test(userAgent))?.[1];
   const system = SYSTEMS.find(([pattern]) => pattern.test(userAgent))?.[1];
-  const fallback = userAgent.split(/[\s/]/)[0] || "Unknown device";
+  const name = userAgent.split(/[\s/]/)[0] || "Unknown device";
+  const fallback = name.length > LONGEST_NAME ? `${name.slice(0, LONGEST_NAME)}…` : name;
   return system ? `${browser ?? "Browser"} on ${system}` : (browser ?? fallback);
 }

@@ -57,6 +57,27 @@ describe("the status page", () => {
       assert.equal(new Set(counts.map(({ elements }) => elements)).size, 1);
     }));
 
+  it("asks nothing while nobody can see it, and goes on when somebody can", () =>
+    onDevice(browser, url, async (device) => {
+      const page = await device.newPage();
+      await page.clock.install();
+      await page.goto("/#/status");
+      await page.locator(".good").first().waitFor();
+      const show = (/** @type {boolean} */ isShown) =>
+        page.evaluate((isShown) => {
+          Object.defineProperty(document, "hidden", { configurable: true, get: () => !isShown });
+          document.dispatchEvent(new Event("visibilitychange"));
+        }, isShown);
+      await show(false);
+      let requests = 0;
+      page.on("request", () => (requests += 1));
+      await page.clock.runFor(60_000);
+      assert.equal(requests, 0);
+      const asked = page.waitForRequest("**/ready");
+      await show(true);
+      await asked;
+    }));
+
   it("shows a gap, and nothing below zero, where the server was restarted", () =>
     onDevice(browser, url, async (device) => {
       const page = await device.newPage();

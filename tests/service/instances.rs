@@ -70,6 +70,17 @@ async fn signing_out_everywhere_once_more_at_another_instance_ends_what_the_firs
     assert_eq!(newer.me().await.status, 200, "what began since then goes on");
 }
 
+/// Otherwise whoever holds a copy of a session that is over could sign its owner out.
+#[tokio::test]
+async fn signing_out_all_others_in_a_session_whose_end_was_not_announced_ends_nothing_that_began_since() {
+    let (told, untelling, client, _other) = untold().await;
+    assert_eq!(client.at(&untelling.url).logout_all().await.status, 200);
+    let mut newer = told.client();
+    newer.login("ada", PASSWORD).await;
+    assert_eq!(client.logout_others().await.assert_problem(401), "session_ended");
+    assert_eq!(newer.me().await.status, 200);
+}
+
 /// Whatever reads the account's row sees it, and then it is announced.
 #[tokio::test]
 async fn a_request_that_meets_an_ending_which_was_not_announced_is_refused_and_announces_it() {

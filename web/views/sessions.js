@@ -93,7 +93,7 @@ function item(session) {
       fact("Ends unless used", session.expires_at),
       h("div", {}, h("dt", {}, "Address"), h("dd", {}, session.ip)),
     ),
-    h("p", { class: "agent" }, session.user_agent || "No user agent was sent."),
+    h("p", { class: "agent", title: session.user_agent }, session.user_agent || "No user agent was sent."),
   );
   return element;
 }

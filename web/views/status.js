@@ -41,7 +41,10 @@ export function statusView(signal) {
       problem.textContent = messageOf(error);
       problem.hidden = false;
     }
-    setTimeout(() => signal.aborted || readAgain(), EVERY_MS);
+    setTimeout(async () => {
+      await seen(signal);
+      if (!signal.aborted) readAgain();
+    }, EVERY_MS);
   }
 
   connection.addEventListener("lost", showLost, { signal });
@@ -56,6 +59,18 @@ export function statusView(signal) {
       ? charts.element
       : h("p", { class: "card" }, h("a", { href: "#/sign-in" }, "Sign in"), " to see load, latency and errors."),
   );
+}
+
+/**
+ * Waits while nobody can see the page: a tab that was forgotten asks nothing, and its session ends in time.
+ *
+ * @param {AbortSignal} signal
+ * @returns {Promise<void>}
+ */
+async function seen(signal) {
+  if (!document.hidden) return;
+  await new Promise((resolve) => document.addEventListener("visibilitychange", resolve, { once: true, signal }));
+  return seen(signal);
 }
 
 /**
