@@ -81,7 +81,7 @@ ignored_by() { # STAGE
     rust | soak) echo "$readmes $infrastructure :!bench :!tests/browser :!tests/schemathesis :!tests/rollout :!tests/images :!tests/nix" ;;
     valkey) echo "$documents $infrastructure :!bench :!src :!web :!tests/service :!tests/browser" ;;
     import | schemathesis | rollout) echo "$documents $infrastructure :!bench :!tests/service :!tests/soak :!tests/images :!tests/nix" ;;
-    # It compiles what web/README.md shows.
+    # It compiles what docs/API.md shows.
     browser) echo "$infrastructure :!bench :!tests/service :!tests/soak :!tests/images :!tests/nix" ;;
     # Their tests look up settings and timeouts in the sources.
     stack | terraform | deploy) echo "$of_the_service :!bench :!tests/rollout" ;;

@@ -208,6 +208,18 @@ async fn the_headers_that_frontends_send_and_read_are_permitted(server: TestServ
     }
 }
 
+#[tokio::test]
+async fn the_guide_lists_the_headers_that_pages_may_send_and_read() {
+    let server = TestServer::start(Storage::SqliteAndMemory).await;
+    let guide = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/API.md")).unwrap();
+    let (_, section) = guide.split_once("\n**Headers.**").unwrap();
+    let section = section.split("\n\n").next().unwrap().to_ascii_lowercase();
+    let (sent, read) = permitted_headers(&server.client(), ALLOWED).await;
+    for name in sent.iter().chain(&read) {
+        assert!(section.contains(&format!("`{name}`")), "{name}");
+    }
+}
+
 /// What pages of `origin` may send and read, in small letters.
 async fn permitted_headers(client: &Client, origin: &str) -> (Vec<String>, Vec<String>) {
     let page = client.clone().with_header("origin", origin);
