@@ -16,7 +16,7 @@ describe("a lost connection", () => {
       await stop();
       await shown(page, "Connection lost.");
       await shown(page, "no answer");
-      await startServer({ LISTEN: new URL(url).host });
+      await startServer({ LISTEN: `127.0.0.1:${new URL(url).port}` });
       await page.getByText("Connection lost.").waitFor({ state: "detached" });
       await page.locator(".good").first().waitFor();
       await page.getByRole("link", { name: "Sessions" }).click();
@@ -33,7 +33,7 @@ describe("a lost connection", () => {
       await stop();
       await submit(page, { Username: newName(), Password: PASSWORD }, "Create account");
       await shown(page, "The server does not answer.");
-      await startServer({ LISTEN: new URL(url).host });
+      await startServer({ LISTEN: `127.0.0.1:${new URL(url).port}` });
       await page.getByText("Connection lost.").waitFor({ state: "detached" });
       await page.getByRole("button", { name: "Create account" }).click();
       await heading(page, "Your account");
