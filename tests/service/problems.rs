@@ -220,6 +220,7 @@ fn the_document_has_every_code() {
             "server_unavailable",
             "not_found",
             "method_not_allowed",
+            "client_error",
             "uri_too_long",
             "headers_too_large",
             "not_implemented",
