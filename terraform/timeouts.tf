@@ -17,8 +17,9 @@ locals {
     postgres_give_up = 330
     # A database of its own is there, or fails over within a minute.
     rds_give_up = 60
-    # From when all containers run: the app waits for its database, and migrates, while those before it serve. ECS ignores health checks for so long: a migration that takes longer is made by
-    # `slipway migrate` before the deploy, and an app that hangs in its first minutes is replaced after these.
+    # From when all containers run: the app waits for its database, and migrates, while those before it serve. ECS ignores
+    # health checks for so long; on RDS a deploy migrates before, by a task of its own (nix/apps/lib/migrate.sh). An app that
+    # hangs in its first minutes is replaced after these.
     health_grace = 600
 
     health_check = {
