@@ -18,6 +18,9 @@ import boto3
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
 
+from api_calls import Call
+from refusing import refusing
+
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
 REGION = "eu-west-2"
@@ -66,7 +69,10 @@ class FakeAws:
     def __init__(self, network=lambda application: application) -> None:
         """Everything goes through `network`, which may lose it."""
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
-        application = network(one_at_a_time(DomainDispatcherApplication(create_backend_app)))
+        self.calls: list[Call] = []
+        self.refused: list[str] = []
+        moto = DomainDispatcherApplication(create_backend_app)
+        application = network(one_at_a_time(refusing(moto, self.calls, self.refused)))
         self.server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=MotoRequestHandler)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         # The name localhost would make S3 ask for bucket.localhost, which does not resolve.
