@@ -187,7 +187,7 @@ codes! {
     BodyTooLarge = "body_too_large", [413],
         "The body may have 64 KiB at most.",
         "The body is too large",
-        "A fault of the client, or of whoever pasted a novel into a field.";
+        "Send less: a fault of the client, or a text that is far too long.";
     BadRequest = "bad_request", [400],
         "The request must have one Host header, which names a host and perhaps a port.",
         "The request is not one that HTTP/1.1 allows, such as one without a Host header",
