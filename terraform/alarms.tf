@@ -50,9 +50,16 @@ resource "aws_sns_topic_policy" "alarms" {
 }
 
 locals {
-  alb_dimensions     = { LoadBalancer = aws_lb.this.arn_suffix }
-  target_dimensions  = merge(local.alb_dimensions, { TargetGroup = aws_lb_target_group.app.arn_suffix })
-  service_dimensions = { ClusterName = aws_ecs_cluster.this.name, ServiceName = aws_ecs_service.app.name }
+  alb_dimensions    = { LoadBalancer = aws_lb.this.arn_suffix }
+  target_dimensions = merge(local.alb_dimensions, { TargetGroup = aws_lb_target_group.app.arn_suffix })
+  # By its name: the service itself comes after the alarms, which watch its deployments.
+  service_dimensions = { ClusterName = aws_ecs_cluster.this.name, ServiceName = local.full_name }
+
+  # What a release that answers its health check can still do wrong, as its clients see it. The other alarms are about what a
+  # deploy does not cause, or have no data, which is breaching, before the first task. An alarm that rings already when a
+  # deployment begins is not asked, so that a fix can be deployed.
+  # With one writer there are none: while it starts nobody else serves, so that every slow start would be taken back.
+  alarms_of_releases = local.one_writer ? [] : ["server-errors", "no-answer"]
 
   # Over the threshold for `minutes` minutes of as many, unless `comparison` says otherwise: short peaks wake nobody.
   alarms = merge({
@@ -92,6 +99,14 @@ locals {
       says      = "The tasks' memory is nearly used up, and beyond it they are killed: raise task_size.memory"
       namespace = "AWS/ECS", metric = "MemoryUtilization", statistic = "Maximum"
       threshold = 85, minutes = 5, dimensions = local.service_dimensions
+    }
+    }, !local.keeps_efs ? {} : {
+    # Of EFS's default throughput, "bursting": 50 KiB/s for each GiB that is stored, and more of it from credits, 2.1 TiB at
+    # the start. Without any PostgreSQL crawls. https://docs.aws.amazon.com/efs/latest/ug/performance.html#throughput-modes
+    file-system-credits = {
+      says      = "The database's file system has used nine tenths of its credits, and without them it is slow: use RDS"
+      namespace = "AWS/EFS", metric = "BurstCreditBalance", statistic = "Minimum", comparison = "LessThanThreshold"
+      threshold = 0.21 * pow(1024, 4), minutes = 15, dimensions = { FileSystemId = aws_efs_file_system.postgres[0].id }
     }
     }, var.database != "rds" ? {} : {
     database-cpu = {
@@ -153,8 +168,10 @@ locals {
       says = "AWS takes a Spot task back; another is started"
       pattern = {
         detail-type = ["ECS Task State Change"]
-        detail      = { clusterArn = [aws_ecs_cluster.this.arn], stopCode = ["SpotInterruption"] }
+        # Once for each task, of its several changes of state.
+        detail = { clusterArn = [aws_ecs_cluster.this.arn], stopCode = ["SpotInterruption"], lastStatus = ["STOPPED"] }
       }
+      why = "$.detail.stoppedReason"
     }
     start-impaired = {
       says = "Tasks cannot start: the service's events and the stopped tasks say why"
@@ -163,6 +180,7 @@ locals {
         resources   = [aws_ecs_service.app.id]
         detail      = { eventName = ["SERVICE_TASK_START_IMPAIRED"] }
       }
+      why = "$.detail.reason"
     }
     placement-failure = {
       says = "No task could be placed: Fargate has no capacity now, on Spot more often than on demand"
@@ -171,6 +189,7 @@ locals {
         resources   = [aws_ecs_service.app.id]
         detail      = { eventName = ["SERVICE_TASK_PLACEMENT_FAILURE"] }
       }
+      why = "$.detail.reason"
     }
     deployment-failed = {
       says = "A deployment failed and was rolled back"
@@ -179,6 +198,7 @@ locals {
         resources   = [aws_ecs_service.app.id]
         detail      = { eventName = ["SERVICE_DEPLOYMENT_FAILED"] }
       }
+      why = "$.detail.reason"
     }
   }
 }
@@ -197,4 +217,11 @@ resource "aws_cloudwatch_event_target" "this" {
   rule      = each.value.name
   target_id = "alarms"
   arn       = aws_sns_topic.alarms.arn
+
+  # A sentence instead of the event's JSON. Not by jsonencode, which would write \u003c for the brackets. A field that an
+  # event lacks is left out. https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-transform-target-input.html
+  input_transformer {
+    input_paths    = { time = "$.time", why = local.events[each.key].why }
+    input_template = "\"${local.full_name}, <time>: ${local.events[each.key].says}. <why> (docs/RUNBOOK.md: ${each.key})\""
+  }
 }

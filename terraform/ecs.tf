@@ -30,6 +30,19 @@ resource "aws_ecs_service" "app" {
     rollback = true
   }
 
+  # Beside the circuit breaker, which sees only whether tasks start and stay. It costs each deploy the minutes of the alarms:
+  # ECS waits for so long after the last task is replaced.
+  # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-alarm-failure.html
+  dynamic "alarms" {
+    for_each = length(local.alarms_of_releases) == 0 ? [] : [local.alarms_of_releases]
+
+    content {
+      alarm_names = [for alarm in alarms.value : aws_cloudwatch_metric_alarm.this[alarm].alarm_name]
+      enable      = true
+      rollback    = true
+    }
+  }
+
   # A service that was rolled back is steady as well, so waiting for that here would call a failed deploy a success.
   # Whoever deploys compares what runs with what was asked for: output deployment.
   wait_for_steady_state = false

@@ -47,6 +47,14 @@ run "lean" {
     condition     = length(aws_db_instance.this) + length(aws_elasticache_replication_group.this) + length(aws_appautoscaling_target.app) == 0
     error_message = "Lean must not pay for RDS, ElastiCache or a second task."
   }
+  assert {
+    condition     = local.alarms["file-system-credits"].metric == "BurstCreditBalance" && aws_cloudwatch_metric_alarm.this["file-system-credits"].comparison_operator == "LessThanThreshold"
+    error_message = "A file system without credits is a slow database, which somebody has to know."
+  }
+  assert {
+    condition     = length(aws_ecs_service.app.alarms) == 0
+    error_message = "With one writer nobody serves while it starts: a slow start would be rolled back."
+  }
 }
 
 run "no_storage" {
@@ -77,6 +85,15 @@ run "durable" {
   assert {
     condition     = aws_ecs_service.app.deployment_minimum_healthy_percent == 100 && aws_ecs_service.app.deployment_maximum_percent == 200
     error_message = "A new task must be healthy before an old one goes."
+  }
+  assert {
+    condition     = [for item in aws_ecs_service.app.alarms : "${join(" ", sort(item.alarm_names))} ${item.enable} ${item.rollback}"] == ["slipway-test-no-answer slipway-test-server-errors true true"]
+    error_message = "A release that answers its health check and fails its clients must be rolled back."
+  }
+  # What nothing but a release can change, and what has no data before the first task: see alarms.tf.
+  assert {
+    condition     = alltrue([for name in local.alarms_of_releases : aws_cloudwatch_metric_alarm.this[name].treat_missing_data == "notBreaching"])
+    error_message = "Before the first request an alarm of releases must be silent, or the first deployment fails."
   }
   assert {
     condition     = [for container in jsondecode(aws_ecs_task_definition.app.container_definitions) : container.name] == ["app"]

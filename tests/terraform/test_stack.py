@@ -116,10 +116,12 @@ def test_everything_carries_the_tags_of_the_stack(stack):
     assert len(items) > 30 and wrong == []
 
 
-def test_the_runbook_has_every_alarm_and_event_and_no_other(durable):
-    alarms = {item["alarm_name"] for item in resources(durable.state, "aws_cloudwatch_metric_alarm").values()}
-    events = {item["name"] for item in resources(durable.state, "aws_cloudwatch_event_rule").values()}
-    there = {name.removeprefix("slipway-durable-") for name in alarms | events}
+def test_the_runbook_has_every_alarm_and_event_and_no_other(lean, durable):
+    there = set()
+    for stack in (lean, durable):
+        alarms = {item["alarm_name"] for item in resources(stack.state, "aws_cloudwatch_metric_alarm").values()}
+        events = {item["name"] for item in resources(stack.state, "aws_cloudwatch_event_rule").values()}
+        there |= {name.removeprefix(f"slipway-{stack.profile}-") for name in alarms | events}
     tables = re.findall(r"^\| `([a-z-]+)` \|", (ROOT / "docs/RUNBOOK.md").read_text(), re.MULTILINE)
     assert sorted(tables) == sorted(there)
 
@@ -130,6 +132,11 @@ def test_the_dashboard_and_every_alarm_reach_somebody(stack):
     targets = resources(stack.state, "aws_cloudwatch_event_target").values()
     assert len(alarms) >= 6 and all(alarm["alarm_actions"] == [topic["arn"]] for alarm in alarms)
     assert len(targets) == 4 and all(target["arn"] == topic["arn"] for target in targets)
+    for target in targets:
+        [said] = target["input_transformer"]
+        # EventBridge puts the fields in, and what comes out has to be JSON: one string, which SNS mails as it is.
+        text = re.sub("<(?:time|why)>", "x", said["input_template"])
+        assert json.loads(text).startswith(f"slipway-{stack.profile}, x: ") and sorted(said["input_paths"]) == ["time", "why"]
     [dashboard] = resources(stack.state, "aws_cloudwatch_dashboard").values()
     widgets = json.loads(dashboard["dashboard_body"])["widgets"]
     assert {alarm["arn"] for alarm in alarms} == set(widgets[0]["properties"]["alarms"])
