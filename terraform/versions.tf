@@ -4,8 +4,9 @@ terraform {
 
   required_providers {
     aws = {
+      # 6 as well: every attribute used here is in the schema of 6.62. What runs is what the lock file says.
       source  = "hashicorp/aws"
-      version = "~> 5.100"
+      version = ">= 5.100, < 7.0"
     }
   }
 
