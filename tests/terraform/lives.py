@@ -40,7 +40,8 @@ def look_at_bootstrap(seen: SimpleNamespace) -> SimpleNamespace:
 
 def live_stack(aws: FakeAws, folder: Path, bucket: str, profile: str) -> SimpleNamespace:
     seen = SimpleNamespace(profile=profile)
-    terraform = Terraform(ROOT / "terraform", folder / profile, aws.environment, (HERE / "moto_override.tf",))
+    own_key = aws.environment | {"AWS_ACCESS_KEY_ID": f"deploy-{profile}"}
+    terraform = Terraform(ROOT / "terraform", folder / profile, own_key, (HERE / "moto_override.tf",))
     terraform.init(
         f"-backend-config=bucket={bucket}", f"-backend-config=region={REGION}", f"-backend-config=key={profile}/terraform.tfstate"
     )
@@ -77,6 +78,7 @@ def live_stack(aws: FakeAws, folder: Path, bucket: str, profile: str) -> SimpleN
     seen.secrets = seen.secrets_before | secrets(aws, profile)
 
     terraform.run("destroy", "-auto-approve", *settings, images("d"))
+    seen.calls = [call for call in aws.calls if call.key == own_key["AWS_ACCESS_KEY_ID"]]
     seen.left_over = left_over(aws, profile)
     return seen
 
