@@ -141,7 +141,8 @@ class ThePod(Specification):
         mountpoint = self.podman.mountpoint(self.pod.volume("/run/slipway"))
         files = {os.path.join(path, name) for path, _, names in os.walk(mountpoint) for name in names}
         names = {os.path.relpath(file, mountpoint) for file in files}
-        self.assertEqual(names, {"http.sock", "nginx.conf", "nginx.pid", "trusted-proxies.conf", "allowed-origins.conf"})
+        included = {"trusted-proxies.conf", "allowed-origins.conf", "exposed-headers.conf"}
+        self.assertEqual(names, {"http.sock", "nginx.conf", "nginx.pid"} | included)
 
     def the_app_logs_one_json_object_a_line(self):
         lines = self.pod.logs("app")
