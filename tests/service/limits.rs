@@ -176,7 +176,7 @@ async fn a_limit_holds_over_all_instances() {
     assert_eq!(other.client().login("ada", PASSWORD).await.status, 429);
 }
 
-/// Each by itself while Valkey is away, so that all of them admit as many times the limit; a metric says that it is so.
+/// D14: each by itself while Valkey is away, so that all of them admit as many times the limit; a metric says that it is so.
 #[tokio::test]
 async fn without_valkey_each_instance_admits_the_whole_limit_and_counts_that_it_does() {
     let (proxy, url) = Proxy::before(&redis_url()).await;

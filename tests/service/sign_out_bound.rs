@@ -199,6 +199,7 @@ impl Skewed {
     }
 }
 
+/// D11: two tabs with one cookie at machines whose clocks differ by twenty minutes.
 #[tokio::test]
 async fn machines_whose_clocks_are_ten_minutes_off_say_so_and_sign_nobody_out() {
     let skewed = Skewed::start().await;
@@ -228,6 +229,7 @@ async fn machines_whose_clocks_are_ten_minutes_off_say_so_and_sign_nobody_out() 
     }
 }
 
+/// D10: ended by a machine of another clock, and then Valkey is emptied.
 #[tokio::test]
 async fn a_sign_out_holds_everywhere_although_clocks_are_ten_minutes_off_and_valkey_forgets() {
     let skewed = Skewed::start().await;
