@@ -193,10 +193,10 @@ mod tests {
 
     /// The settings from these variables, with the project's own configuration.
     fn settings(variables: &[(&str, &str)]) -> Result<Settings, String> {
-        let config = (
-            "POSTGRES_CONFIG_DIR",
-            concat!(env!("CARGO_MANIFEST_DIR"), "/../nix/images"),
-        );
+        // Where the tests run and not where they were compiled: a target folder may be shared with another copy of the sources.
+        let project = std::env::var("CARGO_MANIFEST_DIR").expect("cargo runs the tests");
+        let folder = format!("{project}/../nix/images");
+        let config = ("POSTGRES_CONFIG_DIR", folder.as_str());
         let variable = |name: &str| {
             let mut all = variables.iter().chain([&config]);
             all.find(|(known, _)| *known == name)
